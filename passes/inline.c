@@ -1,0 +1,145 @@
+/* inline - replace calls by the bodies of what they call.
+ * In:  any verified graph; calls do not recurse (the verifier refuses it).
+ * Out: no call is left. The callee's symbols become the dims of the actual operands; what it requires at entry is
+ *      required by the caller, in the caller's dims. Functions that are not exported are dropped at the end.
+ */
+#include <string.h>
+
+#include "passes/passes.h"
+
+/* The callee's symbols and what each is at this call. */
+typedef struct Binding {
+    uint32_t     n;
+    const Atom **from;
+    Dim        **to;
+} Binding;
+
+/* A symbol is bound by the first operand axis that is just it, as at a call from C. */
+static Binding bind_dims(Arena *a, const Func *callee, Node *const *args)
+{
+    Binding b = {0, arena_array(a, const Atom *, callee->dims.n + 1), arena_array(a, Dim *, callee->dims.n + 1)};
+    for (uint32_t s = 0; s < callee->dims.n; s++) {
+        Dim *actual = NULL;
+        for (uint32_t i = 0; i < callee->args.n && !actual; i++) {
+            Type *formal = callee->args.at[i].node->type;
+            for (uint32_t k = 0; k < formal->rank && !actual; k++)
+                if (formal->dim[k] == callee->dims.at[s]) actual = args[i]->type->dim[k];
+        }
+        if (!actual) continue;
+        b.from[b.n] = dim_as_sym(callee->dims.at[s]);
+        b.to[b.n++] = actual;
+    }
+    return b;
+}
+
+static Dim *substitute(Module *m, const Binding *b, Dim *d) { return dim_subst(m, d, b->n, b->from, b->to); }
+
+static Dim **substitute_all(Module *m, const Binding *b, Dim **d, uint32_t n)
+{
+    Dim **out = arena_array(m->arena, Dim *, n);
+    for (uint32_t i = 0; i < n; i++) out[i] = substitute(m, b, d[i]);
+    return out;
+}
+
+static Type *substitute_type(Module *m, const Binding *b, Type *t)
+{
+    if (t->kind == TYPE_TENSOR) return type_tensor(m, t->dtype, t->rank, substitute_all(m, b, t->dim, t->rank));
+    Type **member = arena_array(m->arena, Type *, t->rank);
+    for (uint32_t i = 0; i < t->rank; i++) member[i] = substitute_type(m, b, t->member[i]);
+    return type_tuple(m, t->rank, member);
+}
+
+/* Attributes that hold dims, in the caller's dims. */
+static Attr substitute_attr(Module *m, const Binding *b, const Node *n)
+{
+    Attr a = n->attr;
+    uint32_t rank = n->nargs && n->arg[0]->type->kind == TYPE_TENSOR ? n->arg[0]->type->rank : 0;
+    uint32_t space = rank >= 2 ? rank - 2 : 0;
+    switch (n->op) {
+    case OP_dim: a.dim = substitute(m, b, a.dim); break;
+    case OP_slice: a.slice.start = substitute_all(m, b, a.slice.start, rank); break;
+    case OP_pad:
+        a.pad.lo = substitute_all(m, b, a.pad.lo, rank);
+        a.pad.hi = substitute_all(m, b, a.pad.hi, rank);
+        break;
+    case OP_window:
+        a.window.lo = substitute_all(m, b, a.window.lo, rank);
+        a.window.hi = substitute_all(m, b, a.window.hi, rank);
+        break;
+    case OP_conv:
+        a.conv.lo = substitute_all(m, b, a.conv.lo, space);
+        a.conv.hi = substitute_all(m, b, a.conv.hi, space);
+        break;
+    default: break;
+    }
+    return a;
+}
+
+/* Copy the callee's body into f; the value of the call. */
+static Node *expand(Func *f, const Node *call, Node *const *args)
+{
+    Arena scratch = {0};
+    Module *m = f->module;
+    Func *callee = call->attr.callee;
+    Binding b = bind_dims(&scratch, callee, args);
+    Node **map = arena_array(&scratch, Node *, callee->body.nodes.n + 1);
+    for (uint32_t i = 0; i < callee->body.nodes.n; i++) {
+        Node *n = callee->body.nodes.at[i];
+        if (n->op == OP_arg) {
+            map[n->id] = args[n->attr.arg];
+            continue;
+        }
+        Node **operands = arena_array(&scratch, Node *, n->nargs + 1);
+        for (uint32_t k = 0; k < n->nargs; k++) operands[k] = map[n->arg[k]->id];
+        if (n->op == OP_call) {
+            map[n->id] = expand(f, n, operands);
+            continue;
+        }
+        Attr attr = substitute_attr(m, &b, n);
+        map[n->id] = ir_node(f, n->op, n->nargs, operands, &attr, substitute_type(m, &b, n->type), n->span);
+    }
+    for (uint32_t i = 0; i < callee->requires.n; i++) {
+        Require r = callee->requires.at[i];
+        r.a = substitute(m, &b, r.a), r.b = substitute(m, &b, r.b);
+        vec_push(m->arena, &f->requires, r);
+    }
+    Node *value;
+    if (callee->results.n == 1) {
+        value = map[callee->results.at[0].node->id];
+    } else {
+        Node **members = arena_array(&scratch, Node *, callee->results.n + 1);
+        for (uint32_t i = 0; i < callee->results.n; i++) members[i] = map[callee->results.at[i].node->id];
+        value = ir_node(f, OP_tuple, callee->results.n, members, NULL, NULL, call->span);
+    }
+    arena_free(&scratch);
+    return value;
+}
+
+void pass_inline(Module *m)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < m->funcs.n; i++) {
+        Func *f = m->funcs.at[i];
+        bool calls = false;
+        for (uint32_t n = 0; n < f->body.nodes.n; n++) calls |= f->body.nodes.at[n]->op == OP_call;
+        if (!calls) continue;
+        any = true;
+        Rewrite rw = rewrite_begin(f);
+        for (uint32_t n = 0; n < rw.nold; n++) {
+            Node *old = rw.old[n];
+            if (old->op != OP_call) {
+                rewrite_copy(&rw, old);
+                continue;
+            }
+            Node **args = arena_array(m->arena, Node *, old->nargs + 1);
+            for (uint32_t k = 0; k < old->nargs; k++) args[k] = rw.map[old->arg[k]->id];
+            rw.map[old->id] = expand(f, old, args);
+        }
+        rewrite_end(&rw);
+    }
+    if (!any) return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->funcs.n; i++)
+        if (m->funcs.at[i]->exported || !strcmp(m->funcs.at[i]->name, "init")) m->funcs.at[kept++] = m->funcs.at[i];
+    m->funcs.n = kept;
+}
