@@ -1,0 +1,171 @@
+/* kernel.h - what a kernel is, and the program that runs kernels: the last stop before a target.
+ *
+ * A kernel is an iteration space, operands with index maps, and a scalar SSA body. It has no loops, tiles,
+ * threads or vectors: codegen/llvm/ and codegen/cuda/ own their schedules. Index maps are Dims (polynomials
+ * with floordiv and mod, see ir.h) over the kernel's iteration variables, the symbols of the function, and
+ * values that the body computes (an index read from memory).
+ *
+ * lower.c builds a kernel for every group that passes/fuse.c decided on; program.c puts kernels, buffers and
+ * the memory plan together; artefact.c writes it out.
+ */
+#ifndef DLC_KERNEL_H
+#define DLC_KERNEL_H
+
+#include "ir/ir.h"
+
+typedef enum KernelClass {
+    KERNEL_MAP,             /* no reduction: every point of the space stores */
+    KERNEL_REDUCE,          /* K_reduce insts over the REDUCED axes; stores at points or at rows */
+    KERNEL_CONTRACT         /* one K_contract inst: sum over the DEPTH axes of a * b; then the epilogue and stores */
+} KernelClass;
+
+/* MAP and REDUCE: PARALLEL, REDUCED. CONTRACT: BATCH, ROW, COLUMN, DEPTH; a uses BATCH, ROW, DEPTH variables,
+ * b BATCH, DEPTH, COLUMN; the epilogue BATCH, ROW, COLUMN. Axes of one role are adjacent, in row-major order
+ * of the flat index of that role. */
+typedef enum AxisRole { AXIS_PARALLEL, AXIS_REDUCED, AXIS_BATCH, AXIS_ROW, AXIS_COLUMN, AXIS_DEPTH } AxisRole;
+typedef struct KAxis {
+    AxisRole role;
+    Dim     *var;           /* its iteration variable: a symbol with .extent */
+    Dim     *extent;
+} KAxis;
+
+typedef struct KOperand {
+    DType dtype;
+    bool  written;
+    bool  constant;         /* params and constants: the same bytes at every call until params change */
+} KOperand;
+
+typedef enum InstKind {
+    K_const,                /* .value (float) or .ivalue, of .dtype */
+    K_index,                /* the Dim .at as an i64 */
+    K_load,                 /* operand .operand at element offset .at; where .pred (an inst, bool) is false: 0, and no access */
+    K_op,                   /* elementwise .op (class MAP of ops.def) of .arg; cast: to .dtype. dtype of the result in .dtype */
+    K_rng,                  /* .arg: key, step (i64), element index (i64); .stream */
+    K_reduce,               /* .red over all REDUCED axes of .arg[0]: a value of the row */
+    K_argreduce,            /* RED_max or RED_min: .arg[0] value; i32 position along the REDUCED axis (exactly one), lowest of ties */
+    K_contract,             /* sum over DEPTH of .arg[0] * .arg[1], one k-ascending chain of fma */
+    K_check                 /* .arg[0]: an integer that must satisfy 0 <= x < .at; else reports fault .site. Value: bool, whether it holds */
+} InstKind;
+
+typedef struct Inst {
+    InstKind kind;
+    DType    dtype;         /* of the value */
+    Op       op;
+    RedKind  red;
+    uint32_t nargs, arg[3]; /* insts before this one */
+    uint32_t operand;
+    uint32_t pred;          /* K_load: inst number, or NO_INST */
+    Dim     *at;
+    double   value;         /* K_const of floats */
+    int64_t  ivalue;        /* K_const of integers and bool */
+    uint64_t stream;
+    uint32_t site;          /* K_check: fault site (RtFunc.site) */
+    bool     row;           /* uses no REDUCED variable except through K_reduce: constant along a row (REDUCE only) */
+    uint32_t sweep;         /* REDUCE: how many passes over the row must be complete before its value is known: of a K_reduce
+                             * 1 + its argument's (it accumulates during the pass number of its argument); else the most of its
+                             * arguments'; 0: known in the first pass */
+    const Atom *as_index;   /* not NULL: this integer value is the symbol `as_index` in the .at of later insts */
+    Span     span;
+} Inst;
+enum { NO_INST = UINT32_MAX };
+
+typedef struct KStore {
+    uint32_t operand, inst;
+    Dim     *at;            /* element offset */
+    bool     row;           /* one store a row (REDUCE: the address uses no REDUCED variable) */
+} KStore;
+
+typedef struct Kernel {
+    KernelClass class;
+    const char *name;       /* "k3_add_relu_f32": number, work, dtype; unique in the artefact */
+    VEC(KAxis)    axes;     /* outermost first; REDUCED (or DEPTH) last */
+    VEC(KOperand) operands; /* pointers the kernel gets, in order */
+    VEC(Inst)     body;     /* operands first */
+    VEC(KStore)   stores;
+    VEC(const Atom *) syms; /* function symbols used: the kernel's dims, in order */
+    Module     *module;     /* for Dim arithmetic */
+    uint64_t    hash;       /* of the canonical text: equal kernels have equal text */
+    const char *text;       /* canonical text: what kernel_print writes with operands, syms and vars by number */
+    Span        span;
+} Kernel;
+
+/* lower.c helpers that schedules use too. */
+void   kernel_finish(Arena *a, Kernel *k);      /* merge axes that are one in every address, order insts, set row/sweep/syms/hash/text */
+/* The scope of the canonical symbols s0, s1, ... that stand for k->syms in a finished kernel's Dims. */
+const void *kernel_scope(void);
+void   kernel_print(Str *s, const Kernel *k);
+Dim   *kernel_extent(const Kernel *k, AxisRole role);   /* product of the extents of a role; the constant 1 for none */
+/* If the address is linear in the flat index of `role` — at = stride * flat + rest — the stride; else NULL.
+ * Needs exactly the axes of that role to combine: stride of axis i = stride of the last * extents after i. */
+Dim   *kernel_flat_stride(const Kernel *k, Dim *at, AxisRole role);
+/* Floating-point operations and bytes moved for one execution, as polynomials. */
+Dim   *kernel_flops(const Kernel *k);
+Dim   *kernel_bytes(const Kernel *k);
+
+/* ---- the program: what the artefact executes ----------------------------------------------------------- */
+
+typedef enum BufferKind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_PARAM, BUFFER_CONST, BUFFER_WORK } BufferKind;
+typedef struct Buffer {
+    BufferKind  kind;
+    uint32_t    index;      /* input: in Func.args counting ARG_INPUT only; output: in Func.results; param: Param.index */
+    DType       dtype;
+    Dim        *count;      /* elements */
+    const void *data;       /* const */
+    uint32_t    first, last;/* work: steps of its first write and last read */
+    int64_t     offset;     /* work: in the workspace, where sizes are constants; else -1 */
+    uint32_t    shares;     /* work: takes over the storage of that (dead) buffer, whose lifetime covers it; else NO_BUFFER */
+    const Node *value;      /* whose value it holds, for --explain */
+    bool        seed, step; /* input: the instance's seed or step counter instead of an argument */
+} Buffer;
+
+enum { NO_BUFFER = UINT32_MAX };
+
+typedef struct Step {
+    Kernel   *kernel;       /* shared by steps whose kernels are equal */
+    uint32_t *buffer;       /* an entry an operand: index into ProgramFunc.buffers */
+    Dim     **dim;          /* an entry a kernel symbol: what it is here (a symbol of the function) */
+    Span      span;
+} Step;
+
+typedef struct FaultSite { const char *text; Span span; } FaultSite;   /* "gpt2.dl:52: take: index out of range" */
+
+typedef struct ProgramFunc {
+    Func    *func;
+    VEC(Buffer) buffers;
+    VEC(Step)   steps;
+    VEC(FaultSite) sites;
+    int64_t  work;          /* bytes of workspace; -1: sizes are symbolic, packed at capacity by the runtime */
+} ProgramFunc;
+
+typedef struct Program {
+    Module  *module;        /* after the passes */
+    VEC(ProgramFunc *) funcs;   /* as Module.funcs: exports, then init */
+    VEC(Kernel *) kernels;      /* distinct ones */
+} Program;
+
+typedef struct CodegenOptions {
+    const char *cpu;        /* "host", "x86-64-v4", "x86-64-v3", "generic": a row of targets.def; NULL: host */
+    bool        blas;       /* --blas=openblas */
+    int         level;      /* -O0..-O3 */
+    bool        no_fuse, no_plan;
+} CodegenOptions;
+
+/* program.c: fuse, lower and plan every function of a module that went through the passes. NULL: *error. */
+Program *program_build(Arena *a, Module *m, const CodegenOptions *o, const char **error);
+
+/* ---- artefact.c, llvm/ ------------------------------------------------------------------------------------ */
+
+typedef enum ArtefactKind { ARTEFACT_SO, ARTEFACT_O, ARTEFACT_A } ArtefactKind;
+typedef struct ArtefactInfo {
+    int64_t     size;       /* bytes of the file */
+    const char *target;     /* "x86-64-v4 (this machine)" */
+} ArtefactInfo;
+/* Write `path` (.so, .o or .a) and `header` (NULL: none), each atomically: both or neither. */
+bool artefact_write(Arena *a, const Program *p, const CodegenOptions *o, ArtefactKind kind, const char *path, const char *header,
+                    ArtefactInfo *info, const char **error);
+/* The generated header's text, without compiling anything. */
+void artefact_header(Str *s, const Module *m);
+/* LLVM IR or assembly of the kernels, for inspect. */
+bool llvm_text(Arena *a, const Program *p, const CodegenOptions *o, bool assembly, Str *out, const char **error);
+
+#endif

@@ -1,0 +1,14 @@
+/* random_ir.h - random valid functions for differential tests: evaluator against kernels against compiled code. */
+#ifndef DLC_RANDOM_IR_H
+#define DLC_RANDOM_IR_H
+
+#include "ir/ir.h"
+
+/* A module with one exported function "f" over symbols B and T, the same for the same seed. Values stay of order 1 and away
+ * from discontinuities, so that results agree within a tolerance whatever the order of sums. */
+Module *random_module(Arena *a, uint64_t seed);
+/* Inputs for it: floats in [-1, 1), integers in [0, 3). */
+Tensor  random_tensor(Arena *a, const Func *f, Type *t, const int64_t *dims, uint64_t *seed);
+uint32_t random_below(uint64_t *seed, uint32_t n);
+
+#endif
