@@ -18,7 +18,7 @@
 int64_t sat_add(int64_t a, int64_t b)
 {
     int64_t r;
-    if (a == INT64_MIN || b == INT64_MIN) return INT64_MIN;     /* right for a lower bound also beside a plus infinity */
+    if (a == INT64_MIN || b == INT64_MIN) return INT64_MIN; /* right for a lower bound also beside a plus infinity */
     if (a == INT64_MAX || b == INT64_MAX) return INT64_MAX;
     if (size_add(a, b, &r)) return r;
     return a < 0 ? INT64_MIN : INT64_MAX;
@@ -133,7 +133,7 @@ static void dim_range(struct Dim *d)
         int64_t tlo = t->coef, thi = t->coef;
         for (uint32_t k = 0; k < t->natoms; k++) {
             int64_t alo = t->atom[k]->lo, ahi = t->atom[k]->hi;
-            int64_t p[4] = { sat_mul(tlo, alo), sat_mul(tlo, ahi), sat_mul(thi, alo), sat_mul(thi, ahi) };
+            int64_t p[4] = {sat_mul(tlo, alo), sat_mul(tlo, ahi), sat_mul(thi, alo), sat_mul(thi, ahi)};
             tlo = thi = p[0];
             for (int j = 1; j < 4; j++) {
                 if (p[j] < tlo) tlo = p[j];
@@ -194,7 +194,8 @@ static Dim *dim_intern(Module *m, const Term *term, uint32_t n)
     d->nterms = n;
     d->term = arena_copy(m->arena, term, n * sizeof *term);
     for (uint32_t i = 0; i < n; i++)
-        d->term[i].atom = term[i].natoms ? arena_copy(m->arena, term[i].atom, term[i].natoms * sizeof *term[i].atom) : NULL;
+        d->term[i].atom =
+            term[i].natoms ? arena_copy(m->arena, term[i].atom, term[i].natoms * sizeof *term[i].atom) : NULL;
     d->id = table->all.n;
     dim_range(d);
     vec_push(m->arena, &table->all, d);
@@ -204,23 +205,23 @@ static Dim *dim_intern(Module *m, const Term *term, uint32_t n)
 
 static Dim *dim_just(Module *m, const Atom *x)
 {
-    Term t = { .coef = 1, .natoms = 1, .atom = &x };
+    Term t = {.coef = 1, .natoms = 1, .atom = &x};
     return dim_intern(m, &t, 1);
 }
 
 Dim *dim_const(Module *m, int64_t v)
 {
     if (v == INT64_MIN) return NULL;            /* its text could not be read back */
-    Term t = { .coef = v };
+    Term t = {.coef = v};
     return dim_intern(m, &t, v != 0);
 }
 
 Dim *dim_of_atom(Module *m, AtomKind kind, Dim *a, Dim *b, const Atom *quotient)
 {
-    uint32_t key[3] = { kind, a->id, b->id }, depth = 0, weight = 1;
+    uint32_t key[3] = {kind, a->id, b->id}, depth = 0, weight = 1;
     Atom *x = map_get(m->dims->atoms, key, sizeof key);
     if (x) return dim_just(m, x);
-    Dim *operand[2] = { a, b };
+    Dim *operand[2] = {a, b};
     for (int o = 0; o < 2; o++)
         for (uint32_t i = 0; i < operand[o]->nterms; i++) {
             const Term *t = &operand[o]->term[i];
@@ -249,7 +250,7 @@ static Atom *sym_new(Module *m, const void *scope, const char *name)
 
 Dim *dim_sym(Module *m, const void *scope, const char *name)
 {
-    Str key = { .arena = m->arena };
+    Str key = {.arena = m->arena};
     str_addn(&key, (const char *)&scope, sizeof scope);
     str_add(&key, name);
     Atom *x = map_get(m->dims->syms, key.at, key.n);
@@ -306,7 +307,7 @@ static bool terms_combine(Term *t, uint32_t *n)
 /* coef * (the atoms of both). false: overflow or too high a degree. */
 static bool term_mul(Module *m, const Term *a, const Term *b, Term *r)
 {
-    Term t = { .natoms = a->natoms + b->natoms };
+    Term t = {.natoms = a->natoms + b->natoms};
     if (t.natoms > MAX_DEGREE || !size_mul(a->coef, b->coef, &t.coef)) return false;
     if (!a->natoms || !b->natoms) {
         t.atom = a->natoms ? a->atom : b->atom;
@@ -324,7 +325,7 @@ static bool term_mul(Module *m, const Term *a, const Term *b, Term *r)
 /* The monomial of t without the one atom at place k. */
 static Term term_without(Module *m, const Term *t, uint32_t k)
 {
-    Term r = { .coef = t->coef, .natoms = t->natoms - 1 };
+    Term r = {.coef = t->coef, .natoms = t->natoms - 1};
     if (!r.natoms) return r;
     r.atom = arena_array(m->arena, const Atom *, r.natoms);
     for (uint32_t i = 0, w = 0; i < t->natoms; i++)
@@ -355,7 +356,7 @@ static bool terms_identity(Module *m, const Term *t, uint32_t n, uint32_t *drop,
                 return true;
             }
             if (x->kind != ATOM_MOD || !x->quotient || x->b->nterms != 1) continue;
-            Term quotient = { .coef = 1, .natoms = 1, .atom = (const Atom **)&x->quotient }, partner;
+            Term quotient = {.coef = 1, .natoms = 1, .atom = (const Atom **)&x->quotient}, partner;
             *rest = term_without(m, &t[i], k);
             if (!term_mul(m, rest, &x->b->term[0], &partner) || !term_mul(m, &partner, &quotient, &partner)) continue;
             uint32_t j = term_find(t, n, &partner);
@@ -392,7 +393,8 @@ static Dim *dim_sum(Module *m, Dim *a, Dim *b, int64_t sign)
 {
     if (!a || !b) return NULL;
     if (!b->nterms) return a;
-    Term small[32], *t = a->nterms + b->nterms <= COUNT(small) ? small : arena_array(m->arena, Term, a->nterms + b->nterms);
+    Term small[32],
+        *t = a->nterms + b->nterms <= COUNT(small) ? small : arena_array(m->arena, Term, a->nterms + b->nterms);
     if (a->nterms) memcpy(t, a->term, a->nterms * sizeof *t);
     for (uint32_t i = 0; i < b->nterms; i++) {
         t[a->nterms + i] = b->term[i];
@@ -604,7 +606,7 @@ void dim_print(Str *s, Dim *d)
 
 const char *dim_text(Arena *a, Dim *d)
 {
-    Str s = { .arena = a };
+    Str s = {.arena = a};
     if (d) dim_print(&s, d);
     else str_add(&s, "(overflow)");
     return s.at;

@@ -8,7 +8,7 @@
  *     -(-B // 4) = (B + 3) // 4.
  *   - (a // c + k) // b = (a + k*c) // (b*c) for numbers b, c, k.
  *   - what lies provably in [0, b) is 0, by numeric ranges or (symbolic b) by dim_is_nonneg.
- * b is taken to be positive where its sign is unknown.
+ * b is taken not to be 0, and to be positive where its sign is unknown.
  */
 #include "ir/internal.h"
 
@@ -24,7 +24,7 @@ typedef struct Division {
     int64_t offset;
 } Division;
 
-enum { MAX_REDUCTIONS = 8 };
+enum { MAX_REDUCTIONS = 12 };
 
 static Dim *floordiv(Module *m, Dim *a, Dim *b, int depth);
 static Dim *mod(Module *m, Dim *a, Dim *b, int depth);
@@ -49,7 +49,8 @@ static bool divide_known(Module *m, Division *v, int64_t b)
 {
     int64_t lo, hi, qb;
     if (v->n->lo == INT64_MIN || v->n->hi == INT64_MAX) return false;
-    if (!size_floordiv(v->n->lo, b, &lo) || !size_floordiv(v->n->hi, b, &hi) || lo != hi || !size_mul(lo, b, &qb)) return false;
+    if (!size_floordiv(v->n->lo, b, &lo) || !size_floordiv(v->n->hi, b, &hi) || lo != hi || !size_mul(lo, b, &qb))
+        return false;
     Dim *q = dim_const(m, lo);
     v->rest = dim_sub(m, v->n, dim_const(m, qb));
     v->rest = dim_add(m, dim_mul(m, v->scale, v->rest), dim_const(m, v->offset));
@@ -94,7 +95,7 @@ static bool divide_number(Module *m, Dim *a, int64_t b, Division *v)
     b /= gcd;
     constant /= gcd;
     for (uint32_t i = 0; i < nrest; i++) rest[i].coef /= gcd;
-    rest[nrest] = (Term){ .coef = constant };
+    rest[nrest] = (Term){.coef = constant};
     v->n = dim_of_terms(m, rest, nrest + 1);
     v->d = dim_const(m, b);
     if (!v->n) return false;
@@ -120,7 +121,7 @@ static bool divide_number(Module *m, Dim *a, int64_t b, Division *v)
 /* How often the monomial of `by` goes into that of t: t = result * by. false: it does not. */
 static bool monomial_over(Module *m, const Term *t, const Term *by, Term *r)
 {
-    Term q = { .natoms = 0 };
+    Term q = {.natoms = 0};
     uint32_t j = 0;
     if (t->natoms < by->natoms) return false;
     q.atom = arena_array(m->arena, const Atom *, t->natoms + 1);
@@ -137,8 +138,8 @@ static bool drop_common(Module *m, Division *v)
 {
     for (uint32_t k = 0; v->d->nterms && k < v->d->term[0].natoms;) {
         const Atom *x = v->d->term[0].atom[k];
-        Dim *both[2] = { v->n, v->d };
-        Term by = { .coef = 1, .natoms = 1, .atom = &x };
+        Dim *both[2] = {v->n, v->d};
+        Term by = {.coef = 1, .natoms = 1, .atom = &x};
         bool all = true;
         for (int o = 0; o < 2 && all; o++) {
             Term *t = arena_array(m->arena, Term, both[o]->nterms + 1);
@@ -162,7 +163,7 @@ static bool drop_common(Module *m, Division *v)
     int64_t offset;
     if (g <= 1 || !size_mod(constant, g, &offset)) return true;
     if (offset && v->scale != dim_const(m, 1)) return true;     /* the offset of a mod is a number */
-    Dim *both[2] = { v->n, v->d };
+    Dim *both[2] = {v->n, v->d};
     for (int o = 0; o < 2; o++) {
         Term *t = arena_array(m->arena, Term, both[o]->nterms + 1);
         for (uint32_t i = 0; i < both[o]->nterms; i++) {
@@ -214,7 +215,7 @@ static bool divide_symbolic(Module *m, Dim *a, Dim *b, Division *v)
         v->rest = dim_const(m, v->offset);
         return true;
     }
-    if (v->n->term[0].coef > 0 || v->d->nterms > 1) return true;
+    if (v->n->term[0].coef > 0 || v->d->nterms > 1 || v->d->term[0].coef < 0) return true;
     /* Leading coefficient negative: n // d = -((-n + d - 1) // d). */
     v->n = dim_sub(m, dim_sub(m, v->d, one), v->n);
     v->sign = -1;
@@ -237,7 +238,8 @@ static Dim *nested(Module *m, Dim *n, Dim *d, int depth)
     int64_t b, c, k = 0, bc, kc;
     if (!dim_is_const(d, &b) || !n->nterms || n->nterms > 2) return NULL;
     const Term *t = &n->term[0];
-    if (t->coef != 1 || t->natoms != 1 || t->atom[0]->kind != ATOM_FLOORDIV || !dim_is_const(t->atom[0]->b, &c)) return NULL;
+    if (t->coef != 1 || t->natoms != 1 || t->atom[0]->kind != ATOM_FLOORDIV || !dim_is_const(t->atom[0]->b, &c))
+        return NULL;
     if (n->nterms == 2) {
         if (n->term[1].natoms) return NULL;
         k = n->term[1].coef;
@@ -248,7 +250,9 @@ static Dim *nested(Module *m, Dim *n, Dim *d, int depth)
 
 static Dim *floordiv(Module *m, Dim *a, Dim *b, int depth)
 {
-    Division v = { .n = NULL };
+    Division v = {.n = NULL};
+    if (a && b && b->lo < 0 && b->hi <= 0 && depth < MAX_REDUCTIONS)
+        return floordiv(m, dim_scale(m, a, -1), dim_scale(m, b, -1), depth + 1);
     if (!a || !b || !divide(m, a, b, &v)) return NULL;
     if (!v.n) return v.quotient;
     Dim *x = depth < MAX_REDUCTIONS ? nested(m, v.n, v.d, depth) : NULL;
@@ -275,8 +279,13 @@ static Dim *without_inner_mods(Module *m, Dim *a, int64_t b)
 
 static Dim *mod(Module *m, Dim *a, Dim *b, int depth)
 {
-    Division v = { .n = NULL };
+    Division v = {.n = NULL};
     int64_t number;
+    /* The sign is the divisor's: a % b = -((-a) % (-b)). */
+    if (a && b && b->lo < 0 && b->hi <= 0 && depth < MAX_REDUCTIONS) {
+        Dim *r = mod(m, dim_scale(m, a, -1), dim_scale(m, b, -1), depth + 1);
+        return r ? dim_scale(m, r, -1) : NULL;
+    }
     if (a && b && depth < MAX_REDUCTIONS && dim_is_const(b, &number) && number > 1) {
         Dim *plain = without_inner_mods(m, a, number);
         if (plain != a) return mod(m, plain, b, depth + 1);
@@ -298,20 +307,12 @@ static Dim *mod(Module *m, Dim *a, Dim *b, int depth)
 
 Dim *dim_floordiv(Module *m, Dim *a, Dim *b)
 {
-    if (!a || !b || !b->nterms) return NULL;
-    if (b->hi < 0) return floordiv(m, dim_scale(m, a, -1), dim_scale(m, b, -1), 0);
-    return floordiv(m, a, b, 0);
+    return a && b && b->nterms ? floordiv(m, a, b, 0) : NULL;
 }
 
-/* The sign is the divisor's: a % b = -((-a) % (-b)). */
 Dim *dim_mod(Module *m, Dim *a, Dim *b)
 {
-    if (!a || !b || !b->nterms) return NULL;
-    if (b->hi < 0) {
-        Dim *r = mod(m, dim_scale(m, a, -1), dim_scale(m, b, -1), 0);
-        return r ? dim_scale(m, r, -1) : NULL;
-    }
-    return mod(m, a, b, 0);
+    return a && b && b->nterms ? mod(m, a, b, 0) : NULL;
 }
 
 Dim *dim_ceildiv(Module *m, Dim *a, Dim *b)

@@ -65,9 +65,8 @@ static bool prove_shifted(Module *m, Dim *p)
             for (uint32_t k = 0; k < p->term[i].natoms && !x; k++)
                 if (p->term[i].atom[k]->kind == ATOM_SYM && p->term[i].atom[k]->lo > 0) x = p->term[i].atom[k];
         if (!x) break;
-        /* x = y + lo with y >= 0. A symbol without bounds stands for y: it is a different one, so that a range is not used twice. */
-        const char *name = x->name;
-        Dim *y = dim_sym(m, x, name), *to = dim_add(m, y, dim_const(m, x->lo));
+        /* x = y + lo with y >= 0; y is a symbol of its own, so that the bound is not used twice. */
+        Dim *y = dim_sym(m, x, x->name), *to = dim_add(m, y, dim_const(m, x->lo));
         if (!to || !(p = dim_subst(m, p, 1, &x, &to))) return false;
     }
     for (uint32_t i = 0; i < p->nterms; i++) {
@@ -78,17 +77,20 @@ static bool prove_shifted(Module *m, Dim *p)
     return true;
 }
 
-/* Try next, of the atoms of p: the most deeply nested, then variables, latest first, then symbols. */
+/* The order of elimination: the most deeply nested, then variables, latest first, then symbols. */
+static uint64_t rank_of(const Atom *x)
+{
+    return (uint64_t)x->depth << 33 | (uint64_t)(x->extent != NULL) << 32 | x->id;
+}
+
+/* The atom of p that comes after `after`; the first for NULL. */
 static const Atom *next_atom(Dim *p, const Atom *after)
 {
     const Atom *best = NULL;
     for (uint32_t i = 0; i < p->nterms; i++)
         for (uint32_t k = 0; k < p->term[i].natoms; k++) {
             const Atom *x = p->term[i].atom[k];
-            uint64_t key = ((uint64_t)x->depth << 33) | ((uint64_t)(x->extent != NULL) << 32) | x->id;
-            uint64_t last = after ? ((uint64_t)after->depth << 33) | ((uint64_t)(after->extent != NULL) << 32) | after->id : UINT64_MAX;
-            uint64_t top = best ? ((uint64_t)best->depth << 33) | ((uint64_t)(best->extent != NULL) << 32) | best->id : 0;
-            if (key < last && (!best || key > top)) best = x;
+            if ((!after || rank_of(x) < rank_of(after)) && (!best || rank_of(x) > rank_of(best))) best = x;
         }
     return best;
 }

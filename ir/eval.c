@@ -27,7 +27,10 @@ bool eval_fail(Eval *e, const char *fmt, ...)
     va_start(ap, fmt);
     const char *text = arena_vprintf(e->arena, fmt, ap);
     va_end(ap);
-    if (!e->error) e->error = e->node ? arena_printf(e->arena, "%s%s: %s", place_text(e, e->node->span), op_name(e->node->op), text) : text;
+    if (!e->error)
+        e->error = e->node
+                       ? arena_printf(e->arena, "%s%s: %s", place_text(e, e->node->span), op_name(e->node->op), text)
+                       : text;
     return false;
 }
 
@@ -203,7 +206,8 @@ static bool value_shape(Eval *e, Type *t, Value *v)
     v->count = 1;
     for (uint32_t i = 0; i < t->rank; i++) {
         if (!dim_now(e, t->dim[i], &v->dim[i])) return false;
-        if (v->dim[i] < 0) return eval_fail(e, "a dim is %lld: %s", (long long)v->dim[i], dim_text(e->arena, t->dim[i]));
+        if (v->dim[i] < 0)
+            return eval_fail(e, "a dim is %lld: %s", (long long)v->dim[i], dim_text(e->arena, t->dim[i]));
         if (!size_mul(v->count, v->dim[i], &v->count)) return eval_fail(e, "too large: %s", type_text(e->arena, t));
     }
     return true;
@@ -216,7 +220,8 @@ RULE(arg)
     (void)arg;
     const Value *v = &e->args[n->attr.arg];
     for (uint32_t i = 0; i < out->rank; i++)
-        if (out->dim[i] != v->dim[i]) return eval_fail(e, "dim %u of %s is %lld", i, e->f->args.at[n->attr.arg].name, (long long)v->dim[i]);
+        if (out->dim[i] != v->dim[i])
+            return eval_fail(e, "dim %u of %s is %lld", i, e->f->args.at[n->attr.arg].name, (long long)v->dim[i]);
     value_share(out, v);
     return true;
 }
@@ -253,7 +258,8 @@ RULE(iota)
 
 RULE(rng)
 {
-    uint64_t key = (uint64_t)*(int64_t *)value_data(arg[0]), step = (uint64_t)*(int64_t *)value_data(arg[1]), s = n->attr.rng.stream;
+    uint64_t key = (uint64_t)*(int64_t *)value_data(arg[0]), step = (uint64_t)*(int64_t *)value_data(arg[1]),
+             s = n->attr.rng.stream;
     void *data = value_alloc(e, out);
     for (int64_t i = 0; data && i < out->count; i++) {
         uint64_t at = (uint64_t)i;
@@ -291,7 +297,8 @@ RULE(call)
     const Atom **from = arena_array(e->arena, const Atom *, (size_t)f->dims.n + 1);
     Dim **to = arena_array(e->arena, Dim *, (size_t)f->dims.n + 1);
     int64_t *dims = arena_array(e->arena, int64_t, (size_t)f->dims.n + 1);
-    Value *args = arena_array(e->arena, Value, (size_t)n->nargs + 1), *results = arena_array(e->arena, Value, (size_t)f->results.n + 1);
+    Value *args = arena_array(e->arena, Value, (size_t)n->nargs + 1),
+          *results = arena_array(e->arena, Value, (size_t)f->results.n + 1);
     const char *error;
     if (e->depth == MAX_CALL_DEPTH) return eval_fail(e, "calls are nested too deep");
     if (!call_bind(f->module, f, n->nargs, n->arg, from, to, &error)) return eval_fail(e, "%s", error);
@@ -332,12 +339,15 @@ static bool check_requires(Eval *e)
         int64_t a, b;
         if (!dim_now(e, r->a, &a) || !dim_now(e, r->b, &b)) return false;
         bool ok = r->rel == REL_EQ ? a == b : r->rel == REL_NE ? a != b : r->rel == REL_LT ? a < b : a <= b;
-        if (!ok) return eval_fail(e, "%s%s does not hold: %lld and %lld", place_text(e, r->span), r->text ? r->text : "a requirement", (long long)a, (long long)b);
+        if (!ok)
+            return eval_fail(e, "%s%s does not hold: %lld and %lld", place_text(e, r->span),
+                             r->text ? r->text : "a requirement", (long long)a, (long long)b);
     }
     for (uint32_t i = 0; i < e->f->dims.n; i++) {
         const Atom *x = dim_as_sym(e->f->dims.at[i]);
         int64_t v = e->dims[i];
-        if (v < x->lo || v > x->hi || v % x->multiple) return eval_fail(e, "%s = %lld is not as declared", x->name, (long long)v);
+        if (v < x->lo || v > x->hi || v % x->multiple)
+            return eval_fail(e, "%s = %lld is not as declared", x->name, (long long)v);
     }
     return true;
 }
@@ -351,7 +361,8 @@ static bool check_indices(Eval *e)
         if (!dim_now(e, a->limit, &limit)) return false;
         for (int64_t k = 0; k < e->args[i].count; k++) {
             int64_t v = data_get_int(e->args[i].dtype, value_data(&e->args[i]), k);
-            if (v < 0 || v >= limit) return eval_fail(e, "%s: index out of range: %lld, of %lld", a->name, (long long)v, (long long)limit);
+            if (v < 0 || v >= limit)
+                return eval_fail(e, "%s: index out of range: %lld, of %lld", a->name, (long long)v, (long long)limit);
         }
     }
     return true;
@@ -405,7 +416,7 @@ static bool value_of_tensor(Eval *e, const Tensor *t, Value *v)
     }
     v->buffer = malloc(sizeof *v->buffer);
     if (!v->buffer) return eval_fail(e, "out of memory");
-    *v->buffer = (Buffer){ .refs = 1, .borrowed = true, .data = t->data ? t->data : v->buffer };     /* none: never read */
+    *v->buffer = (Buffer){.refs = 1, .borrowed = true, .data = t->data ? t->data : v->buffer}; /* none: never read */
     return true;
 }
 
@@ -423,7 +434,8 @@ static bool bind(Eval *e, const Tensor *inputs, int64_t *dims)
         Type *t = f->args.at[i].node->type;
         const Tensor *x = &inputs[i];
         if (x->rank != t->rank || (x->dtype != t->dtype && x->dtype != stored(e, t->dtype)))
-            return eval_fail(e, "%s is %s of rank %u, not %s", f->args.at[i].name, dtype_name(x->dtype), x->rank, type_text(e->arena, t));
+            return eval_fail(e, "%s is %s of rank %u, not %s", f->args.at[i].name, dtype_name(x->dtype), x->rank,
+                             type_text(e->arena, t));
         for (uint32_t k = 0; k < t->rank; k++)
             for (uint32_t s = 0; s < f->dims.n; s++)
                 if (t->dim[k] == f->dims.at[s] && dims[s] < 0) dims[s] = x->dim[k];
@@ -436,17 +448,19 @@ static bool bind(Eval *e, const Tensor *inputs, int64_t *dims)
             int64_t want;
             if (!dim_now(e, t->dim[k], &want)) return false;
             if (want != inputs[i].dim[k])
-                return eval_fail(e, "%s: dim %u is %lld, not %s = %lld", f->args.at[i].name, k, (long long)inputs[i].dim[k], dim_text(e->arena, t->dim[k]), (long long)want);
+                return eval_fail(e, "%s: dim %u is %lld, not %s = %lld", f->args.at[i].name, k,
+                                 (long long)inputs[i].dim[k], dim_text(e->arena, t->dim[k]), (long long)want);
         }
     }
     return true;
 }
 
-bool ir_eval(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims, bool as_f64, Tensor *results, const char **error)
+bool ir_eval(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims, bool as_f64, Tensor *results,
+             const char **error)
 {
     int64_t *known = arena_array(a, int64_t, (size_t)f->dims.n + 1);
     for (uint32_t i = 0; i < f->dims.n; i++) known[i] = dims ? dims[i] : -1;
-    Eval e = { .arena = a, .f = f, .dims = known, .as_f64 = as_f64, .limit = MAX_LIVE };
+    Eval e = {.arena = a, .f = f, .dims = known, .as_f64 = as_f64, .limit = MAX_LIVE};
     Value *args = arena_array(a, Value, (size_t)f->args.n + 1), *out = arena_array(a, Value, (size_t)f->results.n + 1);
     bool ok = bind(&e, inputs, known);
     for (uint32_t i = 0; ok && i < f->args.n; i++) ok = value_of_tensor(&e, &inputs[i], &args[i]);
@@ -461,8 +475,9 @@ bool ir_eval(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims,
 
 bool ir_eval_node(Arena *a, const Node *n, const Tensor *args, int64_t limit, Tensor *result)
 {
-    if (n->op == OP_arg || n->op == OP_rng || op_class(n->op) == CLASS_TUP || n->type->kind != TYPE_TENSOR) return false;
-    Eval e = { .arena = a, .f = n->func, .limit = MAX_LIVE };
+    if (n->op == OP_arg || n->op == OP_rng || op_class(n->op) == CLASS_TUP || n->type->kind != TYPE_TENSOR)
+        return false;
+    Eval e = {.arena = a, .f = n->func, .limit = MAX_LIVE};
     Value *v = arena_array(a, Value, (size_t)n->nargs + 1), out;
     const Value **arg = arena_array(a, const Value *, (size_t)n->nargs + 1);
     int64_t bytes;

@@ -71,7 +71,8 @@ RULE(unary); RULE(binary); RULE(compare); RULE(select); RULE(cast);
 RULE(reshape); RULE(transpose); RULE(broadcast); RULE(slice); RULE(pad); RULE(concat); RULE(reverse); RULE(gather);
 RULE(take_along); RULE(dslice); RULE(dupdate);
 /* Copy a box of elements between strided places (strides in elements, which may be 0 or negative). */
-void  copy_strided(uint32_t rank, const int64_t *dim, size_t size, char *to, const int64_t *to_stride, const char *from, const int64_t *from_stride);
+void copy_strided(uint32_t rank, const int64_t *dim, size_t size, char *to, const int64_t *to_stride, const char *from,
+                  const int64_t *from_stride);
 /* eval_reduce.c */
 RULE(reduce); RULE(argreduce); RULE(window); RULE(cumulate);
 double  red_float(RedKind k, double a, double b);

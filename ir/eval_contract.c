@@ -87,12 +87,13 @@ RULE(dot)
     char *to = wide_result(e, out);
     if (!x || !y || !to) return false;
     for (int64_t b = 0; b < batch && out->count; b++)
-        product(is_float_value(out), rows, columns, depth, x + 8 * b * rows * depth, y + 8 * b * depth * columns, to + 8 * b * rows * columns);
+        product(is_float_value(out), rows, columns, depth, x + 8 * b * rows * depth, y + 8 * b * depth * columns,
+                to + 8 * b * rows * columns);
     wide_done(out, to);
     return true;
 }
 
-/* For one space axis: which input index the window's k-th element has at output o, at [k * outputs + o]; -1: padding. */
+/* For one space axis, at [k * outputs + o]: the input index of the window's k-th element at output o; -1: padding. */
 static int64_t *taps(Eval *e, const Node *n, uint32_t axis, int64_t in, int64_t size, int64_t outputs)
 {
     int64_t lo, spread = n->attr.conv.spread[axis], *t = temp_alloc(e, size * outputs, sizeof *t);
@@ -116,10 +117,10 @@ typedef struct Columns {                /* shapes of the space axes, for unfold 
 /* One channel's windows as a matrix [window element][output position]. */
 static void unfold(const Columns *c, const uint64_t *x, uint64_t *to)
 {
-    int64_t k[MAX_RANK] = { 0 };
+    int64_t k[MAX_RANK] = {0};
     uint32_t last = c->nspace - 1;
     do {
-        int64_t o[MAX_RANK] = { 0 };
+        int64_t o[MAX_RANK] = {0};
         const int64_t *row = c->tap[last] + k[last] * c->out[last];
         do {
             int64_t base = 0;

@@ -17,7 +17,8 @@ static Arith arith_of(DType t)
 static const void *load(const Value *v, int64_t at, int n, void *block)
 {
     const char *data = value_data(v);
-    if (v->dtype == DT_f64 || v->dtype == DT_f32 || v->dtype == DT_i64) return data + at * (int64_t)dtype_size(v->dtype);
+    if (v->dtype == DT_f64 || v->dtype == DT_f32 || v->dtype == DT_i64)
+        return data + at * (int64_t)dtype_size(v->dtype);
     for (int i = 0; i < n; i++) {
         if (is_float_value(v)) ((float *)block)[i] = (float)data_get(v->dtype, data, at + i);
         else ((int64_t *)block)[i] = data_get_int(v->dtype, data, at + i);
@@ -225,7 +226,8 @@ RULE(select)
     const uint8_t *condition = value_data(arg[0]);
     const char *yes = value_data(arg[1]), *no = value_data(arg[2]);
     char *res = value_alloc(e, out);
-    for (size_t i = 0; res && i < (size_t)out->count; i++) memcpy(res + i * size, (condition[i] ? yes : no) + i * size, size);
+    for (size_t i = 0; res && i < (size_t)out->count; i++)
+        memcpy(res + i * size, (condition[i] ? yes : no) + i * size, size);
     return res != NULL;
 }
 

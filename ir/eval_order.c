@@ -37,7 +37,7 @@ static bool order_lines(Eval *e, const Node *n, const Value *x, Value *out)
     uint32_t axis = n->attr.order.axis;
     int64_t length = x->dim[axis], keep = values->dim[axis], stride[MAX_RANK];
     size_t size = dtype_size(x->dtype);
-    Line line = { .descending = n->attr.order.descending };
+    Line line = {.descending = n->attr.order.descending};
     if (keep > length) return eval_fail(e, "%lld of %lld", (long long)keep, (long long)length);
     const void *from = is_float_value(x) ? (const void *)(line.floats = floats_of(e, x)) : (line.ints = ints_of(e, x));
     char *v = value_alloc(e, values);
@@ -77,7 +77,8 @@ RULE(scatter)
         char *res = value_alloc(e, out), *v = value_data(arg[2]);
         if (!ids || !res) return false;
         memcpy(res, value_data(arg[0]), (size_t)out->count * size);
-        for (int64_t i = 0; i < count; i++) memcpy(res + (size_t)(ids[i] * row) * size, v + (size_t)(i * row) * size, (size_t)row * size);
+        for (int64_t i = 0; i < count; i++)
+            memcpy(res + (size_t)(ids[i] * row) * size, v + (size_t)(i * row) * size, (size_t)row * size);
         return true;
     }
     const void *x = floats ? (const void *)floats_of(e, arg[0]) : ints_of(e, arg[0]);

@@ -1,4 +1,5 @@
-/* eval_reduce.c - reductions over axes and windows, arg-reductions, running reductions: in double or int64_t, ascending. */
+/* eval_reduce.c - reductions over axes and windows, arg-reductions, running reductions: in double or int64_t, in
+ * ascending order. */
 #include "ir/eval.h"
 
 #include <math.h>
@@ -70,9 +71,9 @@ RULE(reduce)
         none |= goes && !x->dim[i];
     }
     if (!ngone) gone[0] = 1, gone_stride[ngone++] = 0;
-    int64_t at[MAX_RANK] = { 0 };
+    int64_t at[MAX_RANK] = {0};
     for (int64_t o = 0; o < out->count; o++, (void)odometer(nkept, kept, at)) {
-        int64_t base = 0, in[MAX_RANK] = { 0 };
+        int64_t base = 0, in[MAX_RANK] = {0};
         for (uint32_t i = 0; i < nkept; i++) base += at[i] * kept_stride[i];
         double f = first_float(k);
         int64_t g = first_int(k, x->dtype);
@@ -135,14 +136,14 @@ RULE(window)
     bool floats = is_float_value(x);
     const void *from = floats ? (const void *)floats_of(e, x) : ints_of(e, x);
     void *to = wide_result(e, out);
-    int64_t stride[MAX_RANK], lo[MAX_RANK], at[MAX_RANK] = { 0 };
+    int64_t stride[MAX_RANK], lo[MAX_RANK], at[MAX_RANK] = {0};
     if (!from || !to) return false;
     strides_of(x, stride);
     for (uint32_t i = 0; i < x->rank; i++)
         if (!dim_now(e, n->attr.window.lo[i], &lo[i])) return false;
     for (int64_t o = 0; o < out->count; o++, (void)odometer(out->rank, out->dim, at)) {
         /* The part of the window that lies inside. */
-        int64_t size[MAX_RANK], in[MAX_RANK] = { 0 }, base = 0;
+        int64_t size[MAX_RANK], in[MAX_RANK] = {0}, base = 0;
         bool none = false;
         for (uint32_t i = 0; i < x->rank; i++) {
             int64_t first = at[i] * n->attr.window.stride[i] - lo[i], last = first + n->attr.window.size[i];

@@ -16,9 +16,10 @@ static void copy_row(int64_t count, size_t size, char *to, int64_t to_stride, co
 #undef ROW
 }
 
-void copy_strided(uint32_t rank, const int64_t *dim, size_t size, char *to, const int64_t *to_stride, const char *from, const int64_t *from_stride)
+void copy_strided(uint32_t rank, const int64_t *dim, size_t size, char *to, const int64_t *to_stride, const char *from,
+                  const int64_t *from_stride)
 {
-    int64_t at[MAX_RANK] = { 0 }, bytes = (int64_t)size;
+    int64_t at[MAX_RANK] = {0}, bytes = (int64_t)size;
     for (uint32_t i = 0; i < rank; i++)
         if (dim[i] <= 0) return;
     if (!rank) {
@@ -35,7 +36,8 @@ void copy_strided(uint32_t rank, const int64_t *dim, size_t size, char *to, cons
 RULE(reshape)
 {
     (void)n;
-    if (out->count != arg[0]->count) return eval_fail(e, "%lld elements become %lld", (long long)arg[0]->count, (long long)out->count);
+    if (out->count != arg[0]->count)
+        return eval_fail(e, "%lld elements become %lld", (long long)arg[0]->count, (long long)out->count);
     value_share(out, arg[0]);
     return true;
 }
@@ -62,7 +64,7 @@ RULE(transpose)
 
 RULE(broadcast)
 {
-    int64_t stride[MAX_RANK], from[MAX_RANK] = { 0 };
+    int64_t stride[MAX_RANK], from[MAX_RANK] = {0};
     strides_of(arg[0], stride);
     for (uint32_t i = 0; i < arg[0]->rank; i++)
         from[n->attr.perm[i]] = arg[0]->dim[i] == 1 ? 0 : stride[i];
@@ -77,8 +79,11 @@ RULE(slice)
     for (uint32_t i = 0; i < out->rank; i++) {
         int64_t step = n->attr.slice.step[i];
         if (!dim_now(e, n->attr.slice.start[i], &start)) return false;
-        bool fits = start >= 0 && (!out->dim[i] || (start < x->dim[i] && (out->dim[i] - 1) <= (x->dim[i] - 1 - start) / step));
-        if (!fits) return eval_fail(e, "axis %u: %lld from %lld by %lld, of %lld", i, (long long)out->dim[i], (long long)start, (long long)step, (long long)x->dim[i]);
+        bool fits =
+            start >= 0 && (!out->dim[i] || (start < x->dim[i] && (out->dim[i] - 1) <= (x->dim[i] - 1 - start) / step));
+        if (!fits)
+            return eval_fail(e, "axis %u: %lld from %lld by %lld, of %lld", i, (long long)out->dim[i], (long long)start,
+                             (long long)step, (long long)x->dim[i]);
         if (out->count) base += start * stride[i];
         from[i] = out->dim[i] > 1 ? stride[i] * step : 0;
     }
@@ -125,7 +130,9 @@ RULE(concat)
     strides_of(out, to);
     for (uint32_t k = 0; k < n->nargs; k++) {
         strides_of(arg[k], from);
-        if (arg[k]->count) copy_strided(out->rank, arg[k]->dim, size, res + at * to[n->attr.axis] * (int64_t)size, to, value_data(arg[k]), from);
+        if (arg[k]->count)
+            copy_strided(out->rank, arg[k]->dim, size, res + at * to[n->attr.axis] * (int64_t)size, to,
+                         value_data(arg[k]), from);
         at += arg[k]->dim[n->attr.axis];
     }
     return true;
@@ -182,7 +189,8 @@ static bool part_start(Eval *e, const Value *start, int64_t length, int64_t of, 
 {
     *at = data_get_int(start->dtype, value_data(start), 0);
     if (*at >= 0 && length <= of && *at <= of - length) return true;
-    return eval_fail(e, "index out of range: %lld elements from %lld, of %lld", (long long)length, (long long)*at, (long long)of);
+    return eval_fail(e, "index out of range: %lld elements from %lld, of %lld", (long long)length, (long long)*at,
+                     (long long)of);
 }
 
 RULE(dslice)
@@ -205,6 +213,7 @@ RULE(dupdate)
     memcpy(res, value_data(arg[0]), (size_t)out->count * size);
     strides_of(out, to);
     strides_of(arg[1], from);
-    if (arg[1]->count) copy_strided(out->rank, arg[1]->dim, size, res + at * to[axis] * (int64_t)size, to, value_data(arg[1]), from);
+    if (arg[1]->count)
+        copy_strided(out->rank, arg[1]->dim, size, res + at * to[axis] * (int64_t)size, to, value_data(arg[1]), from);
     return true;
 }

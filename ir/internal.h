@@ -55,7 +55,8 @@ bool red_find(const char *name, RedKind *k);            /* also "none" */
 
 /* ---- shape.c ---- */
 /* Bind the symbols of `callee` from the types of the operands of a call. false: some stay unknown or differ. */
-bool call_bind(Module *m, const Func *callee, uint32_t n, Node *const *arg, const Atom **from, Dim **to, const char **error);
+bool call_bind(Module *m, const Func *callee, uint32_t n, Node *const *arg, const Atom **from, Dim **to,
+               const char **error);
 
 /* ---- data.c: elements in memory ---- */
 float    half_to_float(uint16_t h);

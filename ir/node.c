@@ -35,7 +35,11 @@ Func *func_find(const Module *m, const char *name)
 Param *module_param(Module *m, const char *path, bool state, Type *t, Span span)
 {
     Param *p = arena_new(m->arena, Param);
-    *p = (Param){ .path = arena_strndup(m->arena, path, strlen(path)), .state = state, .type = t, .span = span, .index = m->params.n };
+    *p = (Param){.path = arena_strndup(m->arena, path, strlen(path)),
+                 .state = state,
+                 .type = t,
+                 .span = span,
+                 .index = m->params.n};
     vec_push(m->arena, &m->params, p);
     return p;
 }
@@ -43,8 +47,8 @@ Param *module_param(Module *m, const char *path, bool state, Type *t, Span span)
 Node *func_arg(Func *f, ArgRole role, const char *name, Type *t, Param *p, Span span)
 {
     Module *m = f->module;
-    Attr attr = { .arg = f->args.n };
-    Arg arg = { .role = role, .name = arena_strndup(m->arena, name, strlen(name)), .param = p };
+    Attr attr = {.arg = f->args.n};
+    Arg arg = {.role = role, .name = arena_strndup(m->arena, name, strlen(name)), .param = p};
     vec_push(m->arena, &f->args, arg);
     Node *n = ir_node(f, OP_arg, 0, NULL, &attr, t, span);
     if (n) f->args.at[attr.arg].node = n;
@@ -61,7 +65,7 @@ Node *func_param(Func *f, Param *p)
 
 void func_result(Func *f, const char *name, Node *n, Param *alias)
 {
-    Result r = { .name = arena_strndup(f->module->arena, name, strlen(name)), .node = n, .param = alias };
+    Result r = {.name = arena_strndup(f->module->arena, name, strlen(name)), .node = n, .param = alias};
     vec_push(f->module->arena, &f->results, r);
 }
 
@@ -140,7 +144,7 @@ Node *ir_node(Func *f, Op op, uint32_t nargs, Node *const *args, const Attr *att
 {
     static const Attr no_attr;
     Module *m = f->module;
-    ShapeCall call = { .m = m, .op = op, .nargs = nargs, .arg = args, .attr = attr ? attr : &no_attr, .given = type };
+    ShapeCall call = {.m = m, .op = op, .nargs = nargs, .arg = args, .attr = attr ? attr : &no_attr, .given = type};
     Type *t = shape_infer(&call);
     if (!t) {
         m->types->error = call.error;
@@ -168,12 +172,12 @@ Node *ir_unary(Func *f, Op op, Node *x, Span s)
 
 Node *ir_binary(Func *f, Op op, Node *a, Node *b, Span s)
 {
-    return ir_node(f, op, 2, (Node *[]){ a, b }, NULL, NULL, s);
+    return ir_node(f, op, 2, (Node *[]){a, b}, NULL, NULL, s);
 }
 
 static Node *scalar(Func *f, DType t, const void *element, Span s)
 {
-    Attr attr = { .lit = { element } };
+    Attr attr = {.lit = {element}};
     return ir_node(f, OP_const, 0, NULL, &attr, type_scalar(f->module, t), s);
 }
 
@@ -193,19 +197,19 @@ Node *ir_scalar_int(Func *f, DType t, int64_t v, Span s)
 
 Node *ir_splat(Func *f, Node *x, Type *t, Span s)
 {
-    return t->rank ? ir_broadcast(f, x, t, (uint8_t[1]){ 0 }, s) : x;
+    return t->rank ? ir_broadcast(f, x, t, (uint8_t[1]){0}, s) : x;
 }
 
 Node *ir_broadcast(Func *f, Node *x, Type *t, const uint8_t *axes, Span s)
 {
-    Attr attr = { .arg = 0 };
+    Attr attr = {.arg = 0};
     if (x->type->rank) memcpy(attr.perm, axes, x->type->rank);
     return ir_node(f, OP_broadcast, 1, &x, &attr, t, s);
 }
 
 Node *ir_cast(Func *f, Node *x, DType t, Span s)
 {
-    return ir_node(f, OP_cast, 1, &x, &(Attr){ .dtype = t }, NULL, s);
+    return ir_node(f, OP_cast, 1, &x, &(Attr){.dtype = t}, NULL, s);
 }
 
 Node *ir_reshape(Func *f, Node *x, Type *t, Span s)
@@ -215,20 +219,20 @@ Node *ir_reshape(Func *f, Node *x, Type *t, Span s)
 
 Node *ir_transpose(Func *f, Node *x, const uint8_t *perm, Span s)
 {
-    Attr attr = { .arg = 0 };
+    Attr attr = {.arg = 0};
     memcpy(attr.perm, perm, x->type->rank);
     return ir_node(f, OP_transpose, 1, &x, &attr, NULL, s);
 }
 
 Node *ir_reduce(Func *f, RedKind k, Node *x, uint32_t axes, Span s)
 {
-    Attr attr = { .reduce = { .kind = k, .axes = axes } };
+    Attr attr = {.reduce = {.kind = k, .axes = axes}};
     return ir_node(f, OP_reduce, 1, &x, &attr, NULL, s);
 }
 
 Node *ir_get(Func *f, Node *tuple, uint32_t i, Span s)
 {
-    return ir_node(f, OP_get, 1, &tuple, &(Attr){ .axis = i }, NULL, s);
+    return ir_node(f, OP_get, 1, &tuple, &(Attr){.axis = i}, NULL, s);
 }
 
 bool node_is_scalar_const(const Node *n, double *v)

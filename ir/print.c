@@ -103,7 +103,7 @@ static void ints_print(Str *s, const int64_t *v, uint32_t n)
 
 static void bytes_print(Str *s, const uint8_t *v, uint32_t n)
 {
-    int64_t list[MAX_RANK] = { 0 };
+    int64_t list[MAX_RANK] = {0};
     for (uint32_t i = 0; i < n; i++) list[i] = v[i];
     ints_print(s, list, n);
 }
@@ -212,7 +212,8 @@ static void attr_print(Keys *k, const Node *n)
 
 static void arg_print(Str *s, const Arg *a)
 {
-    static const char *const role[] = { [ARG_INPUT] = "input", [ARG_PARAM] = "param", [ARG_SEED] = "seed", [ARG_STEP] = "step" };
+    static const char *const role[] = {
+        [ARG_INPUT] = "input", [ARG_PARAM] = "param", [ARG_SEED] = "seed", [ARG_STEP] = "step"};
     str_fmt(s, "  %%%u = %s ", a->node->id, role[a->role]);
     quoted(s, a->name);
     if (a->is_index) {
@@ -239,7 +240,7 @@ static void node_print(Str *s, const Func *f, const Node *n)
         dim_print(s, n->attr.dim);
     }
     for (uint32_t i = 0; i < n->nargs; i++) str_fmt(s, "%s%%%u", i ? ", " : " ", n->arg[i]->id);
-    Keys k = { .s = s };
+    Keys k = {.s = s};
     attr_print(&k, n);
     if (n->remat) key_int(&k, "remat", n->remat);
     str_add(s, k.any ? "} : " : " : ");
@@ -259,7 +260,7 @@ static void symbol_print(Str *s, const Atom *x)
 
 void ir_print_func(Str *s, const Func *f)
 {
-    static const char *const rel[] = { [REL_EQ] = "==", [REL_NE] = "!=", [REL_LT] = "<", [REL_LE] = "<=" };
+    static const char *const rel[] = {[REL_EQ] = "==", [REL_NE] = "!=", [REL_LT] = "<", [REL_LE] = "<="};
     if (f->doc) {
         str_add(s, "doc ");
         quoted(s, f->doc);

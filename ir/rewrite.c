@@ -19,7 +19,7 @@ static Node *node_like(Func *f, const Node *old, Node **arg)
 Rewrite rewrite_begin(Func *f)
 {
     Arena *a = f->module->arena;
-    Rewrite rw = { .f = f, .old = f->body.nodes.at, .nold = f->body.nodes.n };
+    Rewrite rw = {.f = f, .old = f->body.nodes.at, .nold = f->body.nodes.n};
     rw.map = arena_array(a, Node *, rw.nold + 1);
     for (uint32_t i = 0; i < rw.nold; i++) rw.old[i]->id = i;
     memset(&f->body.nodes, 0, sizeof f->body.nodes);
@@ -113,7 +113,8 @@ static Dim *clone_dim(Clone *c, Dim *d)
     Dim *sum = dim_const(c->to, 0);
     for (uint32_t i = 0; i < d->nterms; i++) {
         Dim *product = dim_const(c->to, d->term[i].coef);
-        for (uint32_t k = 0; k < d->term[i].natoms; k++) product = dim_mul(c->to, product, clone_atom(c, d->term[i].atom[k]));
+        for (uint32_t k = 0; k < d->term[i].natoms; k++)
+            product = dim_mul(c->to, product, clone_atom(c, d->term[i].atom[k]));
         sum = dim_add(c->to, sum, product);
     }
     return c->dim[d->id] = sum;
@@ -142,7 +143,8 @@ static Dim **clone_dims(Clone *c, Dim **d, uint32_t n)
     return r;
 }
 
-/* The dims and functions that an attribute names; the rest of it is shared with the old module's arena, so it is copied. */
+/* The dims and functions that an attribute names; the rest of it is shared with the old module's arena, so it is
+ * copied. */
 static Attr clone_attr(Clone *c, const Node *n)
 {
     Arena *a = c->to->arena;
@@ -242,7 +244,7 @@ static void clone_func(Clone *c, const Func *old, Func *f)
 
 Module *module_clone(Arena *a, const Module *m)
 {
-    Clone c = { .from = m, .to = module_new(a, m->diags, m->name) };
+    Clone c = {.from = m, .to = module_new(a, m->diags, m->name)};
     c.dim = arena_array(a, Dim *, m->dims->all.n + 1);
     c.type = arena_array(a, Type *, m->types->n + 1);
     for (uint32_t i = 0; i < m->funcs.n; i++) func_new(c.to, m->funcs.at[i]->name, m->funcs.at[i]->span);

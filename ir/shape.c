@@ -89,8 +89,10 @@ static Type *shape_rng(ShapeCall *c)
     Type *t = given_tensor(c);
     if (!t) return NULL;
     for (uint32_t i = 0; i < 2; i++)
-        if (type_of(c, i) != type_scalar(c->m, DT_i64)) return fail(c, "key and step are i64[], not %s", text_of(c, type_of(c, i)));
-    if (t->dtype != DT_f32 && t->dtype != DT_f64 && t->dtype != DT_i32) return fail(c, "draws f32, f64 or i32, not %s", dtype_name(t->dtype));
+        if (type_of(c, i) != type_scalar(c->m, DT_i64))
+            return fail(c, "key and step are i64[], not %s", text_of(c, type_of(c, i)));
+    if (t->dtype != DT_f32 && t->dtype != DT_f64 && t->dtype != DT_i32)
+        return fail(c, "draws f32, f64 or i32, not %s", dtype_name(t->dtype));
     return t;
 }
 
@@ -159,7 +161,8 @@ static Type *shape_reshape(ShapeCall *c)
     if (t->dtype != x->dtype) return fail(c, "changes the dtype, %s to %s", text_of(c, x), text_of(c, t));
     if (!from || !to) return fail(c, "the number of elements is too large");
     if (from != to && dim_is_ne(c->m, from, to))
-        return fail(c, "%s has %s elements, %s has %s", text_of(c, x), dims_text(c, from), text_of(c, t), dims_text(c, to));
+        return fail(c, "%s has %s elements, %s has %s", text_of(c, x), dims_text(c, from), text_of(c, t),
+                    dims_text(c, to));
     return result(c, t->dtype, t->rank, t->dim);
 }
 
@@ -375,7 +378,8 @@ static Type *shape_window(ShapeCall *c)
     const Attr *a = c->attr;
     Dim *dim[MAX_RANK];
     if (!kind_fits(c, a->window.kind)) return NULL;
-    if (x->rank && (!a->window.size || !a->window.stride || !a->window.lo || !a->window.hi)) return fail(c, "no window");
+    if (x->rank && (!a->window.size || !a->window.stride || !a->window.lo || !a->window.hi))
+        return fail(c, "no window");
     for (uint32_t i = 0; i < x->rank; i++) {
         if (!is_step(a->window.size[i]) || !is_step(a->window.stride[i]) || !a->window.lo[i] || !a->window.hi[i])
             return fail(c, "axis %u: sizes and strides are at least 1 and below 2^31", i);
@@ -391,7 +395,8 @@ static Type *shape_window(ShapeCall *c)
 /* ---- contractions ---- */
 
 /* Pair up n axes; the bits of those used go to *lused, *rused. */
-static bool pair_axes(ShapeCall *c, const char *what, uint32_t n, const uint8_t *l, const uint8_t *r, uint32_t *lused, uint32_t *rused)
+static bool pair_axes(ShapeCall *c, const char *what, uint32_t n, const uint8_t *l, const uint8_t *r, uint32_t *lused,
+                      uint32_t *rused)
 {
     Type *a = type_of(c, 0), *b = type_of(c, 1);
     for (uint32_t i = 0; i < n; i++) {
@@ -417,7 +422,8 @@ static Type *shape_dot(ShapeCall *c)
     if (a->dtype != b->dtype || !dtype_is_number(a->dtype)) return fail(c, "%s by %s", text_of(c, a), text_of(c, b));
     if (at->dot.nbatch > MAX_RANK || at->dot.ncontract > MAX_RANK) return fail(c, "too many axes");
     if (!pair_axes(c, "batch", at->dot.nbatch, at->dot.lbatch, at->dot.rbatch, &lused, &rused)) return NULL;
-    if (!pair_axes(c, "contracted", at->dot.ncontract, at->dot.lcontract, at->dot.rcontract, &lused, &rused)) return NULL;
+    if (!pair_axes(c, "contracted", at->dot.ncontract, at->dot.lcontract, at->dot.rcontract, &lused, &rused))
+        return NULL;
     Dim *dim[3 * MAX_RANK];
     for (uint32_t i = 0; i < at->dot.nbatch; i++) dim[n++] = a->dim[at->dot.lbatch[i]];
     for (uint32_t i = 0; i < a->rank; i++)
@@ -435,13 +441,14 @@ static Type *shape_conv(ShapeCall *c)
     if (x->dtype != w->dtype || !dtype_is_number(x->dtype) || x->rank != w->rank || x->rank < 3)
         return fail(c, "%s by %s", text_of(c, x), text_of(c, w));
     if (a->conv.groups < 1) return fail(c, "groups are at least 1");
-    if (!a->conv.stride || !a->conv.dilation || !a->conv.spread || !a->conv.lo || !a->conv.hi) return fail(c, "no window");
+    if (!a->conv.stride || !a->conv.dilation || !a->conv.spread || !a->conv.lo || !a->conv.hi)
+        return fail(c, "no window");
     Dim *groups = dim_const(m, a->conv.groups), *one = dim_const(m, 1), *channels = dim_mul(m, w->dim[1], groups);
     if (channels != x->dim[1])
         return fail(c, "%s channels, and weights for %s", dims_text(c, x->dim[1]), dims_text(c, channels));
     if (!dim_equals(dim_mod(m, w->dim[0], groups), 0))
         return fail(c, "%s outputs in %s groups", dims_text(c, w->dim[0]), dims_text(c, groups));
-    Dim *dim[MAX_RANK] = { x->dim[0], w->dim[0] };
+    Dim *dim[MAX_RANK] = {x->dim[0], w->dim[0]};
     for (uint32_t i = 2; i < x->rank; i++) {
         int64_t stride = a->conv.stride[i - 2], dilation = a->conv.dilation[i - 2], spread = a->conv.spread[i - 2];
         Dim *lo = a->conv.lo[i - 2], *hi = a->conv.hi[i - 2];
@@ -461,7 +468,7 @@ static Type *shape_conv(ShapeCall *c)
 
 static Type *values_and_indices(ShapeCall *c, Type *values)
 {
-    return type_tuple(c->m, 2, (Type *[]){ values, type_with_dtype(c->m, values, DT_i32) });
+    return type_tuple(c->m, 2, (Type *[]){values, type_with_dtype(c->m, values, DT_i32)});
 }
 
 static Type *shape_sort(ShapeCall *c)
@@ -477,7 +484,8 @@ static Type *shape_top_k(ShapeCall *c)
     Type *x = type_of(c, 0), *t = c->given;
     uint32_t axis = c->attr->order.axis;
     if (!shape_sort(c)) return NULL;
-    if (!t || t->kind != TYPE_TUPLE || t->rank != 2 || t->member[0]->kind != TYPE_TENSOR) return fail(c, "needs the type of its result");
+    if (!t || t->kind != TYPE_TUPLE || t->rank != 2 || t->member[0]->kind != TYPE_TENSOR)
+        return fail(c, "needs the type of its result");
     Type *v = t->member[0];
     if (t != values_and_indices(c, v) || v->dtype != x->dtype || !same_dims_but(x, v, axis))
         return fail(c, "%s of %s along axis %u", text_of(c, t), text_of(c, x), axis);
@@ -494,7 +502,8 @@ static Type *shape_scatter(ShapeCall *c)
     if (k != RED_none && !kind_fits(c, k)) return NULL;
     if (!is_index(ids)) return fail(c, "indices are integers, not %s", text_of(c, ids));
     bool ok = x->rank && v->dtype == x->dtype && v->rank == ids->rank + x->rank - 1;
-    for (uint32_t i = 0; ok && i < v->rank; i++) ok = v->dim[i] == (i < ids->rank ? ids->dim[i] : x->dim[i - ids->rank + 1]);
+    for (uint32_t i = 0; ok && i < v->rank; i++)
+        ok = v->dim[i] == (i < ids->rank ? ids->dim[i] : x->dim[i - ids->rank + 1]);
     return ok ? x : fail(c, "%s at %s into %s", text_of(c, v), text_of(c, ids), text_of(c, x));
 }
 
@@ -513,11 +522,13 @@ static Type *shape_tuple(ShapeCall *c)
 static Type *shape_get(ShapeCall *c)
 {
     Type *t = type_of(c, 0);
-    if (t->kind != TYPE_TUPLE || c->attr->axis >= t->rank) return fail(c, "member %u of %s", c->attr->axis, text_of(c, t));
+    if (t->kind != TYPE_TUPLE || c->attr->axis >= t->rank)
+        return fail(c, "member %u of %s", c->attr->axis, text_of(c, t));
     return t->member[c->attr->axis];
 }
 
-bool call_bind(Module *m, const Func *callee, uint32_t n, Node *const *arg, const Atom **from, Dim **to, const char **error)
+bool call_bind(Module *m, const Func *callee, uint32_t n, Node *const *arg, const Atom **from, Dim **to,
+               const char **error)
 {
     for (uint32_t i = 0; i < callee->dims.n; i++) {
         from[i] = dim_as_sym(callee->dims.at[i]);
@@ -528,7 +539,15 @@ bool call_bind(Module *m, const Func *callee, uint32_t n, Node *const *arg, cons
                 if (p->dim[j] == callee->dims.at[i]) to[i] = t->dim[j];
         }
         if (!to[i]) {
-            *error = arena_printf(m->arena, "nothing says what %s of %s is", from[i] ? from[i]->name : "a dim", callee->name);
+            *error = arena_printf(m->arena, "nothing says what %s of %s is", from[i] ? from[i]->name : "a dim",
+                                  callee->name);
+            return false;
+        }
+        /* The callee's dims were made with the facts about its symbols. */
+        bool low = from[i]->lo > 0 && to[i]->lo < from[i]->lo, high = to[i]->hi > from[i]->hi;
+        if (low || high || !dim_equals(dim_mod(m, to[i], dim_const(m, from[i]->multiple)), 0)) {
+            *error = arena_printf(m->arena, "%s of %s cannot be %s: its facts do not follow", from[i]->name,
+                                  callee->name, dim_text(m->arena, to[i]));
             return false;
         }
     }
@@ -563,7 +582,8 @@ static Type *shape_call(ShapeCall *c)
     }
     Type **member = arena_array(c->m->arena, Type *, (size_t)f->results.n + 1);
     for (uint32_t i = 0; i < f->results.n; i++)
-        if (!(member[i] = type_subst(c->m, f->results.at[i].node->type, n, from, to))) return fail(c, "a dim of the result is too large");
+        if (!(member[i] = type_subst(c->m, f->results.at[i].node->type, n, from, to)))
+            return fail(c, "a dim of the result is too large");
     return f->results.n == 1 ? member[0] : type_tuple(c->m, f->results.n, member);
 }
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const struct { const char *name; uint8_t size; } dtype_table[DT_COUNT] = {
-    [DT_none] = { "none", 0 }, [DT_f64] = { "f64", 8 }, [DT_f32] = { "f32", 4 }, [DT_f16] = { "f16", 2 },
-    [DT_bf16] = { "bf16", 2 }, [DT_i64] = { "i64", 8 }, [DT_i32] = { "i32", 4 }, [DT_i16] = { "i16", 2 },
-    [DT_i8] = { "i8", 1 },     [DT_u8] = { "u8", 1 },   [DT_bool] = { "bool", 1 },
+    [DT_none] = {"none", 0}, [DT_f64] = {"f64", 8}, [DT_f32] = {"f32", 4}, [DT_f16] = {"f16", 2},
+    [DT_bf16] = {"bf16", 2}, [DT_i64] = {"i64", 8}, [DT_i32] = {"i32", 4}, [DT_i16] = {"i16", 2},
+    [DT_i8] = {"i8", 1},     [DT_u8] = {"u8", 1},   [DT_bool] = {"bool", 1},
 };
 
 const char *dtype_name(DType t) { return dtype_table[t].name; }
@@ -34,7 +34,7 @@ TypeTable *type_table_new(Arena *a)
 
 Type *type_tensor(Module *m, DType dtype, uint32_t rank, Dim *const *dim)
 {
-    uint32_t key[3 + MAX_RANK] = { TYPE_TENSOR, dtype, rank };
+    uint32_t key[3 + MAX_RANK] = {TYPE_TENSOR, dtype, rank};
     if (rank > MAX_RANK || dtype == DT_none) return NULL;
     for (uint32_t i = 0; i < rank; i++) {
         if (!dim[i]) return NULL;               /* the dim overflowed */
@@ -100,7 +100,7 @@ void type_print(Str *s, Type *t)
 
 const char *type_text(Arena *a, Type *t)
 {
-    Str s = { .arena = a };
+    Str s = {.arena = a};
     type_print(&s, t);
     return s.at;
 }

@@ -14,7 +14,7 @@ typedef struct Check {
     Arena   *arena;
     Module  *m;
     const Func *f;
-    uint32_t *dim_ok;                   /* by dim id: number + 1 of the last function whose symbols it was found to use */
+    uint32_t *dim_ok; /* by dim id: number + 1 of the last function whose symbols it was found to use */
     uint32_t func;                      /* number of f + 1 */
     const char *error;
 } Check;
@@ -98,12 +98,15 @@ static bool check_node(Check *c, uint32_t place)
         const Node *x = n->arg[i];
         if (!x || x->id >= place || f->body.nodes.at[x->id] != x) return fail(c, "operand %u does not stand above", i);
     }
-    if (n->op == OP_arg && (n->attr.arg >= f->args.n || f->args.at[n->attr.arg].node != n)) return fail(c, "is no argument");
+    if (n->op == OP_arg && (n->attr.arg >= f->args.n || f->args.at[n->attr.arg].node != n))
+        return fail(c, "is no argument");
     ShapeCall call = { .m = c->m, .op = n->op, .nargs = n->nargs, .arg = n->arg, .attr = &n->attr,
                        .given = op_needs_type(n->op) ? n->type : NULL };
     Type *t = shape_infer(&call);
     if (!t) return fail(c, "%s", call.error);
-    if (t != n->type) return fail(c, "has type %s, but its rule gives %s", n->type ? type_text(c->arena, n->type) : "none", type_text(c->arena, t));
+    if (t != n->type)
+        return fail(c, "has type %s, but its rule gives %s", n->type ? type_text(c->arena, n->type) : "none",
+                    type_text(c->arena, t));
     return check_type(c, n->type) && check_attr(c, n);
 }
 
@@ -139,7 +142,8 @@ static bool check_args(Check *c)
         const char *name = arena_printf(c->arena, "%c%s", a->role == ARG_PARAM ? 'p' : 'i', a->name);
         if (map_get(names, name, strlen(name))) return fail(c, "argument %s twice", a->name);
         map_set(names, name, strlen(name), (void *)a);
-        if ((a->role == ARG_PARAM) != (a->param != NULL)) return fail(c, "argument %s: role and param disagree", a->name);
+        if ((a->role == ARG_PARAM) != (a->param != NULL))
+            return fail(c, "argument %s: role and param disagree", a->name);
         if (a->param && (a->param->index >= c->m->params.n || c->m->params.at[a->param->index] != a->param))
             return fail(c, "argument %s is another module's param", a->name);
         if (a->param && (strcmp(a->name, a->param->path) || n->type != a->param->type))
@@ -172,7 +176,8 @@ static bool check_results(Check *c)
         if (aliased[r->param->index]) return fail(c, "two results alias \"%s\"", r->param->path);
         aliased[r->param->index] = true;
         if (n->type != r->param->type)
-            return fail(c, "result %s is %s and aliases \"%s\", %s", r->name, type_text(c->arena, n->type), r->param->path, type_text(c->arena, r->param->type));
+            return fail(c, "result %s is %s and aliases \"%s\", %s", r->name, type_text(c->arena, n->type),
+                        r->param->path, type_text(c->arena, r->param->type));
     }
     return true;
 }
@@ -188,7 +193,8 @@ static bool check_func(Check *c)
     for (uint32_t i = 0; i < f->body.nodes.n; i++)
         if (!check_node(c, i)) {
             const Node *n = f->body.nodes.at[i];
-            c->error = arena_printf(c->arena, "%%%u = %s: %s", n->id, n->op < OP_COUNT ? op_name(n->op) : "?", c->error);
+            c->error =
+                arena_printf(c->arena, "%%%u = %s: %s", n->id, n->op < OP_COUNT ? op_name(n->op) : "?", c->error);
             return false;
         }
     return check_args(c) && check_results(c);
@@ -203,7 +209,8 @@ static bool check_params(Check *c)
         if (p->index != i) return fail(c, "param \"%s\" has index %u, not %u", p->path, p->index, i);
         if (!p->type || !is_tensor(p->type)) return fail(c, "param \"%s\" is no tensor", p->path);
         for (uint32_t k = 0; k < p->type->rank; k++)
-            if (!dim_is_const(p->type->dim[k], &v) || v < 0) return fail(c, "the dims of param \"%s\" are not numbers", p->path);
+            if (!dim_is_const(p->type->dim[k], &v) || v < 0)
+                return fail(c, "the dims of param \"%s\" are not numbers", p->path);
         for (uint32_t k = 0; k <= p->aliases.n; k++) {
             const char *path = k ? p->aliases.at[k - 1] : p->path;
             if (map_get(paths, path, strlen(path))) return fail(c, "path \"%s\" twice", path);
@@ -215,7 +222,7 @@ static bool check_params(Check *c)
 
 bool ir_verify(Arena *a, const Module *m, const char *after, const char **error)
 {
-    Check c = { .arena = a, .m = (Module *)m };         /* inferring a type may intern one */
+    Check c = {.arena = a, .m = (Module *)m};         /* inferring a type may intern one */
     Map *names = map_new(a);
     bool ok = check_params(&c);
     for (uint32_t i = 0; ok && i < m->funcs.n; i++) {

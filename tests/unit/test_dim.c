@@ -33,7 +33,11 @@ static int drop(void **state)
     return 0;
 }
 
-#define WORLD World *w = *state; Module *m = w->m; Dim *B = w->B, *T = w->T, *H = w->H; (void)B, (void)T, (void)H, (void)m
+#define WORLD                                                                                                          \
+    World *w = *state;                                                                                                 \
+    Module *m = w->m;                                                                                                  \
+    Dim *B = w->B, *T = w->T, *H = w->H;                                                                               \
+    (void)B, (void)T, (void)H, (void)m
 #define K(v) dim_const(m, v)
 #define ADD(a, b) dim_add(m, a, b)
 #define SUB(a, b) dim_sub(m, a, b)
@@ -149,7 +153,8 @@ static void facts_reach_older_dims(void **state)
 static void variables(void **state)
 {
     WORLD;
-    Dim *i = dim_var(m, m, "i", B), *j = dim_var(m, m, "j", T), *k = dim_var(m, m, "k", K(12)), *n = dim_var(m, m, "n", MUL(B, T));
+    Dim *i = dim_var(m, m, "i", B), *j = dim_var(m, m, "j", T), *k = dim_var(m, m, "k", K(12)),
+        *n = dim_var(m, m, "n", MUL(B, T));
     Dim *flat = ADD(MUL(i, T), j);
     SAME(DIV(flat, T), i);
     SAME(MOD(flat, T), j);
@@ -190,7 +195,10 @@ static void proofs(void **state)
 static bool lookup(void *user, const Atom *sym, int64_t *v)
 {
     int64_t *values = user;
-    *v = sym->name[0] == 'B' ? values[0] : sym->name[0] == 'T' ? values[1] : sym->name[0] == 'H' ? values[2] : values[3];
+    *v = sym->name[0] == 'B'   ? values[0]
+         : sym->name[0] == 'T' ? values[1]
+         : sym->name[0] == 'H' ? values[2]
+                               : values[3];
     return true;
 }
 
@@ -203,8 +211,9 @@ static void random_values(void **state)
     for (int round = 0; round < 60; round++) {
         Dim *d[N];
         int64_t v[N], at[4];
-        for (int i = 0; i < 4; i++) at[i] = (int64_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 60) + 1;
-        Dim *leaf[4] = { B, T, H, w->W };
+        for (int i = 0; i < 4; i++)
+            at[i] = (int64_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 60) + 1;
+        Dim *leaf[4] = {B, T, H, w->W};
         for (int i = 0; i < 4; i++) d[i] = leaf[i], v[i] = at[i];
         int n = 4;
         for (int tries = 0; tries < 400 && n < N; tries++) {
