@@ -181,7 +181,7 @@ static bool joins(Fuser *fz, Node *n)
         if (w->windowed) return false;
         return !w->stretched || fz->after_reduction[n->id] || n->type->rank == 0;
     }
-    if (c == CLASS_RED) return n->op != OP_window && !w->windowed && !w->group->core && fits(fz, w->group, n);
+    if (c == CLASS_RED) return !w->windowed && !w->group->core && fits(fz, w->group, n);
     if (c == CLASS_DOT) return !w->windowed && !w->group->core && !w->group->reduction && fits(fz, w->group, n);
     return false;
 }
@@ -223,8 +223,9 @@ Fusion *fuse(Arena *a, Func *f, uint32_t limit, const char **error, Span *where)
             if (!w->result) continue;
         }
         if (!has_kernel(n)) {
-            *error = arena_printf(a, "%s is not supported in compiled code yet", op_name(n->op));
-            *where = n->span;
+            const Node *maker = n->op == OP_get ? n->arg[0] : n;
+            *error = arena_printf(a, "%s is not supported in compiled code yet", op_name(maker->op));
+            *where = maker->span;
             return NULL;
         }
         if (joins(&fz, n)) inline_node(&fz, n);

@@ -1,6 +1,7 @@
 /* kernel.c - what holds for kernels of every class: merging axes, rows and sweeps, canonical text, strides, costs. */
 #include "codegen/kernel.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- every Dim of a kernel, so that substitutions miss none -------------------------------------------------- */
@@ -82,6 +83,21 @@ static void set_rows(Kernel *k)
 
 /* ---- canonical form --------------------------------------------------------------------------------------------------- */
 
+/* A number that the kernel takes as a dim: a symbol to the kernel, to its callers a constant. */
+static const char literals[] = "literal";
+
+Dim *kernel_literal(Module *m, uint64_t value)
+{
+    char name[24];
+    snprintf(name, sizeof name, "%llu", (unsigned long long)value);
+    return dim_sym(m, literals, name);
+}
+
+static Dim *literal_value(Module *m, const Atom *atom)
+{
+    return atom->scope == literals ? dim_const(m, (int64_t)strtoull(atom->name, NULL, 10)) : dim_sym(m, atom->scope, atom->name);
+}
+
 static void add_syms(Arena *a, Kernel *k, Dim *d)
 {
     for (uint32_t t = 0; d && t < d->nterms; t++)
@@ -94,7 +110,9 @@ static void add_syms(Arena *a, Kernel *k, Dim *d)
             if (atom->extent) continue;                                 /* a variable */
             bool known = false;
             for (uint32_t s = 0; s < k->syms.n; s++) known |= k->syms.at[s] == atom;
-            if (!known) vec_push(a, &k->syms, atom);
+            if (known) continue;
+            vec_push(a, &k->syms, atom);
+            vec_push(a, &k->bound, literal_value(k->module, atom));
         }
 }
 
@@ -106,7 +124,7 @@ const void *kernel_scope(void)
 
 /* Symbols become s0, s1, ... in order of use, variables i0, i1, ... by axis, index values v0, v1, ...; their names and
  * the function they came from no longer matter, so equal kernels of different layers have equal text. Facts that
- * the addresses needed have done their work by now. The original symbols stay in k->syms for the caller. */
+ * the addresses needed have done their work by now. The original symbols stay in k->bound for the caller. */
 static void canonicalise(Arena *a, Kernel *k)
 {
     Module *m = k->module;
@@ -116,9 +134,9 @@ static void canonicalise(Arena *a, Kernel *k)
     uint32_t room = k->syms.n + k->axes.n + k->body.n;
     Substitution s = {0, arena_array(a, const Atom *, room + 1), arena_array(a, Dim *, room + 1)};
     for (uint32_t i = 0; i < k->syms.n; i++) {
-        const Atom *sym = k->syms.at[i];
-        Dim *new = dim_sym(m, kernel_scope(), arena_printf(a, "s%u", i));
-        s.from[s.n] = sym, s.to[s.n++] = new;
+        Dim *canonical = dim_sym(m, kernel_scope(), arena_printf(a, "s%u", i));
+        s.from[s.n] = k->syms.at[i], s.to[s.n++] = canonical;
+        k->syms.at[i] = dim_as_sym(canonical);
     }
     Substitution extents = s;
     for (uint32_t i = 0; i < k->axes.n; i++) {
@@ -147,6 +165,10 @@ void kernel_finish(Arena *a, Kernel *k)
         again = false;
         for (uint32_t i = 0; i + 1 < k->axes.n && !again; i++) again = merge_axes(k, i);
     }
+    /* How far a single loop runs changes nothing in it: one kernel serves all lengths. */
+    int64_t length;
+    if (k->class == KERNEL_MAP && k->axes.n == 1 && dim_is_const(k->axes.at[0].extent, &length))
+        k->axes.at[0].extent = kernel_literal(k->module, (uint64_t)length);
     canonicalise(a, k);
     set_rows(k);
     Str s = {.arena = a};
@@ -176,7 +198,7 @@ static void print_inst(Str *s, const Kernel *k, uint32_t i)
     case K_index: str_add(s, "index "); break;
     case K_load: str_fmt(s, "load o%u", in->operand); break;
     case K_op: str_add(s, op_name(in->op)); break;
-    case K_rng: str_fmt(s, "rng %llu", (unsigned long long)in->stream); break;
+    case K_rng: str_add(s, "rng"); break;
     case K_reduce: str_fmt(s, "reduce %s", red_name(in->red)); break;
     case K_argreduce: str_fmt(s, "argreduce %s", red_name(in->red)); break;
     case K_contract: str_add(s, "contract"); break;
@@ -184,7 +206,7 @@ static void print_inst(Str *s, const Kernel *k, uint32_t i)
     }
     for (uint32_t a = 0; a < in->nargs; a++) str_fmt(s, "%s %%%u", a ? "," : "", in->arg[a]);
     if (in->at) {
-        str_add(s, in->kind == K_load ? "[" : in->kind == K_check ? " < " : "");
+        str_add(s, in->kind == K_load ? "[" : in->kind == K_check ? " < " : in->kind == K_rng ? " stream " : "");
         dim_print(s, in->at);
         if (in->kind == K_load) str_char(s, ']');
     }

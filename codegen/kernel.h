@@ -40,7 +40,7 @@ typedef enum InstKind {
     K_index,                /* the Dim .at as an i64 */
     K_load,                 /* operand .operand at element offset .at; where .pred (an inst, bool) is false: 0, and no access */
     K_op,                   /* elementwise .op (class MAP of ops.def) of .arg; cast: to .dtype. dtype of the result in .dtype */
-    K_rng,                  /* .arg: key, step (i64), element index (i64); .stream */
+    K_rng,                  /* .arg: key, step (i64), element index (i64); .at: the stream, a symbol, so that equal draws share code */
     K_reduce,               /* .red over all REDUCED axes of .arg[0]: a value of the row */
     K_argreduce,            /* RED_max or RED_min: .arg[0] value; i32 position along the REDUCED axis (exactly one), lowest of ties */
     K_contract,             /* sum over DEPTH of .arg[0] * .arg[1], one k-ascending chain of fma */
@@ -58,7 +58,6 @@ typedef struct Inst {
     Dim     *at;
     double   value;         /* K_const of floats */
     int64_t  ivalue;        /* K_const of integers and bool */
-    uint64_t stream;
     uint32_t site;          /* K_check: fault site (RtFunc.site) */
     bool     row;           /* uses no REDUCED variable except through K_reduce: constant along a row (REDUCE only) */
     uint32_t sweep;         /* REDUCE: how many passes over the row must be complete before its value is known: of a K_reduce
@@ -82,7 +81,8 @@ typedef struct Kernel {
     VEC(KOperand) operands; /* pointers the kernel gets, in order */
     VEC(Inst)     body;     /* operands first */
     VEC(KStore)   stores;
-    VEC(const Atom *) syms; /* function symbols used: the kernel's dims, in order */
+    VEC(const Atom *) syms; /* its dims: canonical symbols s0, s1, ..., which stand in its Dims for ... */
+    VEC(Dim *)    bound;    /* ... these dims of the function it was lowered from (of another function's equal kernel: Step.dim) */
     Module     *module;     /* for Dim arithmetic */
     uint64_t    hash;       /* of the canonical text: equal kernels have equal text */
     const char *text;       /* canonical text: what kernel_print writes with operands, syms and vars by number */
@@ -91,7 +91,9 @@ typedef struct Kernel {
 
 /* lower.c helpers that schedules use too. */
 void   kernel_finish(Arena *a, Kernel *k);      /* merge axes that are one in every address, order insts, set row/sweep/syms/hash/text */
-/* The scope of the canonical symbols s0, s1, ... that stand for k->syms in a finished kernel's Dims. */
+/* A number as a symbol of the kernel: kernels that differ in it alone are equal, and get it as a dim. */
+Dim   *kernel_literal(Module *m, uint64_t value);
+/* The scope of the canonical symbols: an atom of it, named s3, is number 3 of syms. */
 const void *kernel_scope(void);
 void   kernel_print(Str *s, const Kernel *k);
 Dim   *kernel_extent(const Kernel *k, AxisRole role);   /* product of the extents of a role; the constant 1 for none */

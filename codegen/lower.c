@@ -40,8 +40,18 @@ static uint32_t fail(Lower *l, const char *why)
 
 /* ---- insts --------------------------------------------------------------------------------------------------------- */
 
+static bool same_inst(const Inst *a, const Inst *b)
+{
+    return a->kind == b->kind && a->dtype == b->dtype && a->op == b->op && a->red == b->red && a->nargs == b->nargs && a->arg[0] == b->arg[0] &&
+           a->arg[1] == b->arg[1] && a->arg[2] == b->arg[2] && a->operand == b->operand && a->pred == b->pred && a->at == b->at &&
+           !memcmp(&a->value, &b->value, sizeof a->value) && a->ivalue == b->ivalue && a->site == b->site;
+}
+
+/* Equal insts are made once. */
 static uint32_t add_inst(Lower *l, Inst in)
 {
+    for (uint32_t i = 0; i < l->k->body.n; i++)
+        if (same_inst(&l->k->body.at[i], &in)) return i;
     if (l->k->body.n >= MAX_INSTS) return fail(l, "the kernel would be too large");
     vec_push(l->arena, &l->k->body, in);
     return l->k->body.n - 1;
@@ -165,7 +175,7 @@ static Dim *index_value(Lower *l, Node *ids, Dim *const *at, Dim *limit, uint32_
     }
     Inst *in = &l->k->body.at[v];
     /* A second limit on the same value needs a second symbol: copy the value. */
-    if (in->as_index && in->as_index->extent != limit) {
+    while (in->as_index && in->as_index->extent != limit) {
         v = add_op(l, OP_cast, in->dtype, 1, &v, user->span);
         if (l->why) return NULL;
         in = &l->k->body.at[v];
@@ -403,7 +413,7 @@ static uint32_t compute(Lower *l, Node *n, Dim *const *at, uint32_t pred)
     case OP_rng: {
         arg[0] = value(l, n->arg[0], NULL, NO_INST), arg[1] = value(l, n->arg[1], NULL, NO_INST);
         arg[2] = add_index(l, index_linear(l->m, n->type, at));
-        return add_inst(l, (Inst){.kind = K_rng, .dtype = n->type->dtype, .nargs = 3, .arg = {arg[0], arg[1], arg[2]}, .stream = n->attr.rng.stream, .pred = NO_INST, .span = n->span});
+        return add_inst(l, (Inst){.kind = K_rng, .dtype = n->type->dtype, .nargs = 3, .arg = {arg[0], arg[1], arg[2]}, .at = kernel_literal(l->m, n->attr.rng.stream), .pred = NO_INST, .span = n->span});
     }
     case OP_pad: return value_pad(l, n, at, pred);
     case OP_concat: return value_concat(l, n, at, pred);

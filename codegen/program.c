@@ -152,8 +152,7 @@ static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, cons
                 return NULL;
             }
         }
-        step.dim = arena_array(a, Dim *, own->syms.n + 1);
-        for (uint32_t k = 0; k < own->syms.n; k++) step.dim[k] = dim_sym(f->module, own->syms.at[k]->scope, own->syms.at[k]->name);
+        step.dim = own->bound.at;
         vec_push(a, &pf->steps, step);
     }
     for (uint32_t i = 0; i < fu->sites.n; i++) vec_push(a, &pf->sites, fu->sites.at[i]);
@@ -181,7 +180,7 @@ Program *program_build(Arena *a, Module *m, const CodegenOptions *o, const char 
         }
     }
     if (!any) {
-        if (!*error) *error = "nothing is exported";
+        *error = m->diags && m->diags->warnings ? "no export is left to compile" : "nothing is exported";
         return NULL;
     }
     return p;

@@ -2,22 +2,27 @@
  * In:  any verified graph; calls do not recurse (the verifier refuses it).
  * Out: no call is left. The callee's symbols become the dims of the actual operands; what it requires at entry is
  *      required by the caller, in the caller's dims. Functions that are not exported are dropped at the end.
+ *      A call stays (and its callee with it) if the body is wrong for the dims of this call: a reshape of 8 elements
+ *      that are 3 here; or if the module would grow beyond all bounds. Only IR text written by hand has such calls.
  */
 #include <string.h>
 
 #include "passes/passes.h"
+
+enum { MAX_INLINED = 1 << 20 };         /* nodes in all: calls of calls can double at every level */
 
 /* The callee's symbols and what each is at this call. */
 typedef struct Binding {
     uint32_t     n;
     const Atom **from;
     Dim        **to;
+    bool         overflow;              /* a dim does not fit; what was made of it is not used */
 } Binding;
 
 /* A symbol is bound by the first operand axis that is just it, as at a call from C. */
 static Binding bind_dims(Arena *a, const Func *callee, Node *const *args)
 {
-    Binding b = {0, arena_array(a, const Atom *, callee->dims.n + 1), arena_array(a, Dim *, callee->dims.n + 1)};
+    Binding b = {.from = arena_array(a, const Atom *, callee->dims.n + 1), .to = arena_array(a, Dim *, callee->dims.n + 1)};
     for (uint32_t s = 0; s < callee->dims.n; s++) {
         Dim *actual = NULL;
         for (uint32_t i = 0; i < callee->args.n && !actual; i++) {
@@ -32,16 +37,21 @@ static Binding bind_dims(Arena *a, const Func *callee, Node *const *args)
     return b;
 }
 
-static Dim *substitute(Module *m, const Binding *b, Dim *d) { return dim_subst(m, d, b->n, b->from, b->to); }
+static Dim *substitute(Module *m, Binding *b, Dim *d)
+{
+    Dim *to = dim_subst(m, d, b->n, b->from, b->to);
+    b->overflow |= !to;
+    return to ? to : dim_const(m, 0);
+}
 
-static Dim **substitute_all(Module *m, const Binding *b, Dim **d, uint32_t n)
+static Dim **substitute_all(Module *m, Binding *b, Dim **d, uint32_t n)
 {
     Dim **out = arena_array(m->arena, Dim *, n);
     for (uint32_t i = 0; i < n; i++) out[i] = substitute(m, b, d[i]);
     return out;
 }
 
-static Type *substitute_type(Module *m, const Binding *b, Type *t)
+static Type *substitute_type(Module *m, Binding *b, Type *t)
 {
     if (t->kind == TYPE_TENSOR) return type_tensor(m, t->dtype, t->rank, substitute_all(m, b, t->dim, t->rank));
     Type **member = arena_array(m->arena, Type *, t->rank);
@@ -50,7 +60,7 @@ static Type *substitute_type(Module *m, const Binding *b, Type *t)
 }
 
 /* Attributes that hold dims, in the caller's dims. */
-static Attr substitute_attr(Module *m, const Binding *b, const Node *n)
+static Attr substitute_attr(Module *m, Binding *b, const Node *n)
 {
     Attr a = n->attr;
     uint32_t rank = n->nargs && n->arg[0]->type->kind == TYPE_TENSOR ? n->arg[0]->type->rank : 0;
@@ -75,8 +85,8 @@ static Attr substitute_attr(Module *m, const Binding *b, const Node *n)
     return a;
 }
 
-/* Copy the callee's body into f; the value of the call. */
-static Node *expand(Func *f, const Node *call, Node *const *args)
+/* Copy the callee's body into f; the value of the call. NULL: it cannot be for these dims, or there is no room. */
+static Node *expand(Func *f, const Node *call, Node *const *args, uint32_t *room)
 {
     Arena scratch = {0};
     Module *m = f->module;
@@ -92,16 +102,26 @@ static Node *expand(Func *f, const Node *call, Node *const *args)
         Node **operands = arena_array(&scratch, Node *, n->nargs + 1);
         for (uint32_t k = 0; k < n->nargs; k++) operands[k] = map[n->arg[k]->id];
         if (n->op == OP_call) {
-            map[n->id] = expand(f, n, operands);
-            continue;
+            map[n->id] = expand(f, n, operands, room);
+        } else if (*room) {
+            --*room;
+            Attr attr = substitute_attr(m, &b, n);
+            Type *type = substitute_type(m, &b, n->type);
+            map[n->id] = b.overflow ? NULL : ir_node(f, n->op, n->nargs, operands, &attr, type, n->span);
         }
-        Attr attr = substitute_attr(m, &b, n);
-        map[n->id] = ir_node(f, n->op, n->nargs, operands, &attr, substitute_type(m, &b, n->type), n->span);
+        if (!map[n->id] || !*room) {
+            arena_free(&scratch);
+            return NULL;
+        }
     }
     for (uint32_t i = 0; i < callee->requires.n; i++) {
         Require r = callee->requires.at[i];
         r.a = substitute(m, &b, r.a), r.b = substitute(m, &b, r.b);
         vec_push(m->arena, &f->requires, r);
+    }
+    if (b.overflow) {
+        arena_free(&scratch);
+        return NULL;
     }
     Node *value;
     if (callee->results.n == 1) {
@@ -117,7 +137,8 @@ static Node *expand(Func *f, const Node *call, Node *const *args)
 
 void pass_inline(Module *m)
 {
-    bool any = false;
+    bool any = false, left = false;
+    uint32_t room = MAX_INLINED;
     for (uint32_t i = 0; i < m->funcs.n; i++) {
         Func *f = m->funcs.at[i];
         bool calls = false;
@@ -133,11 +154,16 @@ void pass_inline(Module *m)
             }
             Node **args = arena_array(m->arena, Node *, old->nargs + 1);
             for (uint32_t k = 0; k < old->nargs; k++) args[k] = rw.map[old->arg[k]->id];
-            rw.map[old->id] = expand(f, old, args);
+            uint32_t requires = f->requires.n;
+            rw.map[old->id] = expand(f, old, args, &room);
+            if (rw.map[old->id]) continue;
+            f->requires.n = requires;
+            rewrite_copy(&rw, old);
+            left = true;
         }
         rewrite_end(&rw);
     }
-    if (!any) return;
+    if (!any || left) return;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < m->funcs.n; i++)
         if (m->funcs.at[i]->exported || !strcmp(m->funcs.at[i]->name, "init")) m->funcs.at[kept++] = m->funcs.at[i];

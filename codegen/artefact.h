@@ -1,0 +1,36 @@
+/* artefact.h - what the files that write artefacts share. */
+#ifndef DLC_ARTEFACT_H
+#define DLC_ARTEFACT_H
+
+#include "codegen/llvm/llvm.h"
+
+/* artefact_header.c */
+/* The prefix of the artefact's names: the module's name, changed where C or C++ would not take it. */
+const char *artefact_prefix(Arena *a, const Module *m);
+/* Is the result given to the caller (and not the new value of a param)? */
+bool artefact_returns(const Result *r);
+
+/* artefact_tables.c: add the tables of rt.h to the module. NULL: *error; else the RtModel, and the number of exports. */
+LLVMValueRef artefact_tables(Emit *e, const Program *p, const CodegenOptions *o, const KernelCode *code, const char **error);
+/* artefact_entry.c: add the functions of the header and the descriptor. */
+void artefact_entries(Emit *e, const Program *p, LLVMValueRef model);
+
+/* artefact_link.c: an object file's bytes to an artefact at `path`. `exports`: prefix of the names it exports. */
+typedef struct LinkJob {
+    Arena        *arena;
+    ArtefactKind  kind;
+    const void   *object;
+    size_t        size;
+    const char   *prefix;
+    bool          blas;
+    const char   *out;                  /* written in place: a temporary name of the caller's */
+} LinkJob;
+bool artefact_link(const LinkJob *j, const char **error);
+
+/* Made by embed.c: the runtime's object, and the text of runtime/abi.h. */
+extern const unsigned char embedded_runtime[];
+extern const size_t embedded_runtime_size;
+extern const unsigned char embedded_abi[];
+extern const size_t embedded_abi_size;
+
+#endif

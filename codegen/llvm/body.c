@@ -1,0 +1,352 @@
+/* body.c - the instructions of a kernel's body at a point: loads by how their address moves along the lanes,
+ * stores, checks, and the operators of math.c.
+ */
+#include <string.h>
+
+#include "codegen/llvm/emit.h"
+
+/* ---- memory by index ------------------------------------------------------------------------------- */
+
+static LLVMValueRef both_masks(Emit *e, LLVMValueRef a, LLVMValueRef b)
+{
+    return a && b ? LLVMBuildAnd(e->builder, a, b, "") : a ? a : b;
+}
+
+/* How far apart lanes are: 0 where that is not a constant. */
+static int64_t constant_stride(const Index *x)
+{
+    int64_t c;
+    return x->kind == INDEX_LINEAR && dim_is_const(x->stride, &c) ? c : 0;
+}
+
+/* The address of one lane. */
+static LLVMValueRef lane_address(Emit *e, Point *p, LLVMTypeRef t, LLVMValueRef base, const Index *x, uint32_t lane)
+{
+    if (x->kind == INDEX_ANY) return emit_element(e, t, base, emit_extract(e, x->each, lane));
+    LLVMValueRef first = emit_element(e, t, base, x->first);
+    if (x->kind == INDEX_SAME || lane == 0) return first;
+    LLVMValueRef step = LLVMBuildMul(e->builder, emit_dim(e, p, x->stride), emit_i64(e, lane), "");
+    return emit_element(e, t, first, step);
+}
+
+/* Lanes from any addresses, one by one or with the target's gather. */
+static LLVMValueRef gather(Emit *e, Point *p, DType t, LLVMValueRef base, const Index *x, LLVMValueRef mask)
+{
+    LLVMTypeRef element = emit_memory_type(e, t);
+    if (mask && e->target->has_gather && dtype_size(t) >= 4) {
+        LLVMValueRef each = x->each;
+        if (x->kind != INDEX_ANY) {
+            LLVMValueRef stride = x->kind == INDEX_LINEAR ? emit_dim(e, p, x->stride) : emit_i64(e, 0);
+            each = LLVMBuildAdd(e->builder, emit_splat(e, x->first, p->lanes),
+                                LLVMBuildMul(e->builder, emit_steps(e, e->i64, p->lanes), emit_splat(e, stride, p->lanes), ""), "");
+        }
+        LLVMTypeRef type = LLVMVectorType(element, p->lanes);
+        LLVMValueRef at = LLVMBuildGEP2(e->builder, element, base, &each, 1, "");
+        LLVMValueRef arg[] = {at, emit_i32(e, (int32_t)dtype_size(t)), mask, LLVMConstNull(type)};
+        return emit_intrinsic(e, "llvm.masked.gather", 2, (LLVMTypeRef[]){type, LLVMTypeOf(at)}, 4, arg);
+    }
+    LLVMValueRef v = LLVMGetPoison(emit_vector_type(emit_type(e, t), p->lanes));
+    for (uint32_t i = 0; i < p->lanes; i++) {
+        LLVMValueRef one = emit_load(e, t, lane_address(e, p, element, base, x, i), 1, mask ? emit_extract(e, mask, i) : NULL);
+        v = emit_insert(e, v, one, i);
+    }
+    return v;
+}
+
+/* Every other element from `at` on: elements 0 .. n-1 and n-1 .. 2n-2 of memory, so that nothing past the last lane's own is
+ * read. The masks of the two loads are the lanes', moved to where their elements lie. */
+static LLVMValueRef load_pairs(Emit *e, Point *p, DType t, LLVMValueRef at, LLVMValueRef mask)
+{
+    LLVMTypeRef element = emit_memory_type(e, t);
+    LLVMValueRef pick[64], place[2][64], part[2];
+    int32_t n = (int32_t)p->lanes;
+    for (int32_t i = 0; i < n; i++) {
+        pick[i] = emit_i32(e, 2 * i < n ? 2 * i : 2 * i + 1);
+        place[0][i] = emit_i32(e, i % 2 ? n : i / 2);           /* n: false */
+        place[1][i] = emit_i32(e, i % 2 ? (i + n - 1) / 2 : n);
+    }
+    for (int j = 0; j < 2; j++) {
+        LLVMValueRef here = NULL, none = mask ? LLVMConstNull(LLVMTypeOf(mask)) : NULL;
+        if (mask) here = LLVMBuildShuffleVector(e->builder, mask, none, LLVMConstVector(place[j], (unsigned)n), "");
+        part[j] = emit_load(e, t, j ? emit_element(e, element, at, emit_i64(e, n - 1)) : at, p->lanes, here);
+    }
+    return LLVMBuildShuffleVector(e->builder, part[0], part[1], LLVMConstVector(pick, (unsigned)n), "");
+}
+
+/* Element x of base; mask (scalar or lanes, or NULL): what may be read. */
+static LLVMValueRef load_index(Emit *e, Point *p, DType t, LLVMValueRef base, const Index *x, LLVMValueRef mask)
+{
+    LLVMTypeRef element = emit_memory_type(e, t);
+    bool scalar_mask = mask && emit_type_lanes(LLVMTypeOf(mask)) == 1;
+    if (x->kind == INDEX_SAME && (!mask || scalar_mask)) {
+        return emit_load(e, t, emit_element(e, element, base, x->first), 1, mask);
+    }
+    if (scalar_mask) mask = emit_splat(e, mask, p->lanes);
+    mask = both_masks(e, mask, p->mask);
+    int64_t stride = constant_stride(x);
+    LLVMValueRef at = x->kind == INDEX_ANY ? NULL : emit_element(e, element, base, x->first);
+    if (stride == 1) return emit_load(e, t, at, p->lanes, mask);
+    if (x->kind == INDEX_SAME) {
+        /* One element for those lanes that may read it. */
+        LLVMValueRef any = emit_intrinsic_like(e, "llvm.vector.reduce.or", 1, &mask);
+        LLVMValueRef v = emit_splat(e, emit_load(e, t, at, 1, any), p->lanes);
+        return emit_select(e, mask, v, LLVMConstNull(LLVMTypeOf(v)));
+    }
+    int32_t n = (int32_t)p->lanes;
+    if (stride == -1 && !mask) {
+        LLVMValueRef v = emit_load(e, t, emit_element(e, element, at, emit_i64(e, 1 - n)), p->lanes, NULL);
+        return emit_shuffle(e, v, NULL, p->lanes, n - 1, -1);
+    }
+    if (stride == 2 && (!mask || e->target->has_mask)) return load_pairs(e, p, t, at, mask);
+    return gather(e, p, t, base, x, mask);
+}
+
+static void store_index(Emit *e, Point *p, DType t, LLVMValueRef v, LLVMValueRef base, const Index *x)
+{
+    LLVMTypeRef element = emit_memory_type(e, t);
+    if (p->lanes == 1 || x->kind == INDEX_SAME) {
+        LLVMValueRef alone = p->lanes == 1 ? p->mask : NULL;
+        emit_store(e, t, emit_extract(e, v, 0), emit_element(e, element, base, x->first), alone);
+        return;
+    }
+    v = emit_lanes(e, p, v);
+    int64_t stride = constant_stride(x);
+    if (stride == 1) {
+        emit_store(e, t, v, emit_element(e, element, base, x->first), p->mask);
+        return;
+    }
+    if (stride == -1 && !p->mask) {
+        int32_t n = (int32_t)p->lanes;
+        LLVMValueRef at = emit_element(e, element, base, LLVMBuildAdd(e->builder, x->first, emit_i64(e, 1 - n), ""));
+        emit_store(e, t, emit_shuffle(e, v, NULL, p->lanes, n - 1, -1), at, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < p->lanes; i++) {
+        LLVMValueRef at = lane_address(e, p, element, base, x, i);
+        emit_store(e, t, emit_extract(e, v, i), at, p->mask ? emit_extract(e, p->mask, i) : NULL);
+    }
+}
+
+LLVMValueRef emit_get(Emit *e, Point *p, DType t, LLVMValueRef base, Dim *at)
+{
+    Index x = emit_index(e, p, at);
+    return load_index(e, p, t, base, &x, NULL);
+}
+
+void emit_put(Emit *e, Point *p, DType t, LLVMValueRef value, LLVMValueRef base, Dim *at)
+{
+    Index x = emit_index(e, p, at);
+    store_index(e, p, t, value, base, &x);
+}
+
+/* ---- instructions --------------------------------------------------------------------------------------- */
+
+LLVMValueRef emit_lanes(Emit *e, Point *p, LLVMValueRef v)
+{
+    return emit_type_lanes(LLVMTypeOf(v)) == 1 ? emit_splat(e, v, p->lanes) : v;
+}
+
+static LLVMValueRef emit_check(Emit *e, Point *p, const Inst *in, LLVMValueRef x)
+{
+    LLVMBuilderRef B = e->builder;
+    LLVMTypeRef wide = emit_with_element(LLVMTypeOf(x), e->i64);
+    DType t = p->kernel->body.at[in->arg[0]].dtype;
+    if (t == DT_u8 || t == DT_bool) x = LLVMBuildZExt(B, x, wide, "");
+    else if (t != DT_i64)           x = LLVMBuildSExt(B, x, wide, "");
+    Index at = emit_index(e, p, in->at);
+    LLVMValueRef limit = at.kind == INDEX_SAME ? at.first : emit_dim_lanes(e, p, in->at);
+    if (emit_type_lanes(LLVMTypeOf(limit)) > 1) x = emit_lanes(e, p, x);
+    limit = emit_type_lanes(LLVMTypeOf(x)) > 1 ? emit_lanes(e, p, limit) : limit;
+    /* Unsigned: a negative x is above every limit; limits are extents, not negative. */
+    LLVMValueRef holds = LLVMBuildICmp(B, LLVMIntULT, x, limit, "");
+    LLVMValueRef fails = LLVMBuildNot(B, holds, "");
+    if (emit_type_lanes(LLVMTypeOf(fails)) > 1) {
+        if (p->mask) fails = LLVMBuildAnd(B, fails, p->mask, "");
+        fails = emit_intrinsic_like(e, "llvm.vector.reduce.or", 1, &fails);
+    }
+    /* No branch, and no write unless it fails: other threads write here too. */
+    emit_store(e, DT_i64, emit_i64(e, (int64_t)in->site + 1), emit_fault(e, p), fails);
+    return holds;
+}
+
+static LLVMValueRef constant(Emit *e, const Inst *in)
+{
+    LLVMTypeRef t = emit_type(e, in->dtype);
+    return dtype_is_float(in->dtype) ? LLVMConstReal(t, in->value) : LLVMConstInt(t, (unsigned long long)in->ivalue, true);
+}
+
+/* Arguments of inst at p, all scalars or all vectors. */
+static void arguments(Emit *e, Point *p, const Inst *in, LLVMValueRef *arg)
+{
+    bool wide = false;
+    for (uint32_t i = 0; i < in->nargs; i++) {
+        arg[i] = emit_inst(e, p, in->arg[i]);
+        wide = wide || emit_type_lanes(LLVMTypeOf(arg[i])) > 1;
+    }
+    for (uint32_t i = 0; wide && i < in->nargs; i++) arg[i] = emit_inst_lanes(e, p, in->arg[i]);
+}
+
+/* x ** c for the exponents that have a short exact form; NULL for others. */
+static LLVMValueRef power_of_constant(Emit *e, const Inst *in, const Inst *exponent, LLVMValueRef x)
+{
+    if (exponent->kind != K_const) return NULL;
+    if (exponent->value == 1.0) return x;
+    if (exponent->value == 2.0) return LLVMBuildFMul(e->builder, x, x, "");
+    if (exponent->value == -1.0) return LLVMBuildFDiv(e->builder, emit_number(LLVMTypeOf(x), 1), x, "");
+    if (exponent->value == 0.5) {
+        /* pow(-0, 0.5) is +0 and pow(-inf, 0.5) is inf, other than of sqrt. */
+        LLVMTypeRef t = LLVMTypeOf(x);
+        LLVMValueRef infinity = emit_number(t, -__builtin_inf());
+        LLVMValueRef root = math_op(e, OP_sqrt, in->dtype, in->dtype, &x);
+        root = LLVMBuildFAdd(e->builder, root, emit_number(t, 0), "");
+        return emit_select(e, LLVMBuildFCmp(e->builder, LLVMRealOEQ, x, infinity, ""), emit_number(t, __builtin_inf()), root);
+    }
+    return NULL;
+}
+
+/* The value of one instruction whose operands have theirs; the builder is at p. */
+static LLVMValueRef emit_one(Emit *e, Point *p, uint32_t number)
+{
+    const Kernel *k = p->kernel;
+    const Inst *in = &k->body.at[number];
+    LLVMValueRef arg[3] = {NULL, NULL, NULL};
+    switch (in->kind) {
+    case K_const:
+        return constant(e, in);
+    case K_index: {
+        Index x = emit_index(e, p, in->at);
+        LLVMValueRef v = x.kind == INDEX_SAME ? x.first : emit_dim_lanes(e, p, in->at);
+        if (in->dtype == DT_i64) return v;
+        return math_op(e, OP_cast, DT_i64, in->dtype, &v);
+    }
+    case K_load: {
+        Index x = emit_index(e, p, in->at);
+        LLVMValueRef pred = in->pred == NO_INST ? NULL : emit_inst(e, p, in->pred);
+        return load_index(e, p, in->dtype, emit_base(e, p, in->operand), &x, pred);
+    }
+    case K_op: {
+        arguments(e, p, in, arg);
+        if (in->op == OP_pow) {
+            LLVMValueRef short_form = power_of_constant(e, in, &k->body.at[in->arg[1]], arg[0]);
+            if (short_form) return short_form;
+        }
+        DType from = k->body.at[in->arg[in->op == OP_select ? 1 : 0]].dtype;
+        return math_op(e, in->op, from, in->dtype, arg);
+    }
+    case K_rng:
+        for (uint32_t i = 0; i < 3; i++) arg[i] = emit_inst(e, p, in->arg[i]);
+        return math_rng(e, in->dtype, arg[0], arg[1], emit_dim(e, p, in->at), arg[2]);
+    case K_check:
+        return emit_check(e, p, in, emit_inst(e, p, in->arg[0]));
+    default:
+        e->error = arena_printf(e->arena, "%s: instruction %u has no value here", k->name, number);
+        return LLVMConstNull(emit_type(e, in->dtype));
+    }
+}
+
+/* The value of inst if p or a point around it has it. */
+static LLVMValueRef known(const Point *p, uint32_t inst)
+{
+    for (; p; p = p->outer) {
+        if (p->value[inst]) return p->value[inst];
+    }
+    return NULL;
+}
+
+LLVMValueRef emit_inst(Emit *e, Point *p, uint32_t inst)
+{
+    LLVMValueRef v = known(p, inst);
+    if (v) return v;
+    /* Everything it needs, then in order, so that long chains do not recurse. */
+    bool *need = arena_array(e->arena, bool, inst + 1);
+    need[inst] = true;
+    uint32_t lowest = inst;
+    for (uint32_t i = inst + 1; i-- > lowest;) {
+        if (!need[i]) continue;
+        for (uint32_t j = 0; j < p->info->needs[i].n; j++) {
+            uint32_t n = p->info->needs[i].at[j];
+            if (known(p, n)) continue;
+            need[n] = true;
+            if (n < lowest) lowest = n;
+        }
+    }
+    for (uint32_t i = lowest; i <= inst; i++) {
+        if (!need[i] || known(p, i)) continue;
+        Point *q = point_level(p, p->info->axes[i]);
+        LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+        if (q != p) emit_position(e, q->block);
+        q->value[i] = emit_one(e, q, i);
+        if (q != p) emit_position(e, here);
+    }
+    return known(p, inst);
+}
+
+LLVMValueRef emit_inst_lanes(Emit *e, Point *p, uint32_t inst)
+{
+    LLVMValueRef v = emit_inst(e, p, inst);
+    if (p->lanes == 1 || emit_type_lanes(LLVMTypeOf(v)) > 1) return v;
+    if (LLVMIsConstant(v)) return emit_splat(e, v, p->lanes);
+    /* Spread where the scalar was made: outside of the loops it does not change in. */
+    Point *q = p;
+    while (!q->value[inst]) q = q->outer;
+    LLVMValueRef wide = q->wide[inst];
+    if (wide && emit_type_lanes(LLVMTypeOf(wide)) == p->lanes) return wide;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+    if (q != p) emit_position(e, q->block);
+    q->wide[inst] = emit_splat(e, v, p->lanes);
+    if (q != p) emit_position(e, here);
+    return q->wide[inst];
+}
+
+void emit_set(Point *p, uint32_t inst, LLVMValueRef value)
+{
+    p->sets |= AXES_RESULT;
+    p->value[inst] = value;
+}
+
+void emit_kstore(Emit *e, Point *p, const KStore *s)
+{
+    LLVMValueRef v = emit_inst(e, p, s->inst);
+    Index x = emit_index(e, p, s->at);
+    if (p->lanes > 1 && x.kind != INDEX_SAME) v = emit_inst_lanes(e, p, s->inst);
+    store_index(e, p, p->kernel->operands.at[s->operand].dtype, v, emit_base(e, p, s->operand), &x);
+}
+
+void emit_checks(Emit *e, Point *p)
+{
+    uint64_t inside = 0;                /* what p and the points around it give */
+    for (Point *q = p; q; q = q->outer) inside |= q->sets;
+    for (uint32_t i = 0; i < p->kernel->body.n; i++) {
+        if (p->kernel->body.at[i].kind == K_check && !(p->info->axes[i] & ~inside)) emit_inst(e, p, i);
+    }
+}
+
+/* ---- what schedules ask --------------------------------------------------------------------------------------- */
+
+uint32_t kernel_lanes(const Target *t, const Kernel *k)
+{
+    size_t widest = 4;
+    for (uint32_t i = 0; i < k->body.n; i++) {
+        const Inst *in = &k->body.at[i];
+        bool counts = dtype_is_float(in->dtype) || in->kind == K_reduce || in->kind == K_argreduce;
+        if (counts && dtype_size(in->dtype) > widest) widest = dtype_size(in->dtype);
+    }
+    for (uint32_t i = 0; i < k->stores.n; i++) {
+        size_t size = dtype_size(k->operands.at[k->stores.at[i].operand].dtype);
+        if (size > widest) widest = size;
+    }
+    return t->bytes / (uint32_t)widest;
+}
+
+bool kernel_is_costly(const Inst *i)
+{
+    if (i->kind == K_rng) return true;
+    if (i->kind != K_op || !dtype_is_float(i->dtype)) return false;
+    switch (i->op) {
+    case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sqrt: case OP_rsqrt: case OP_sin: case OP_cos: case OP_tanh:
+    case OP_erf: case OP_sigmoid: case OP_div: case OP_floordiv: case OP_mod: case OP_pow:
+        return true;
+    default:
+        return false;
+    }
+}

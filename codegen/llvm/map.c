@@ -1,0 +1,77 @@
+/* map.c - kernels without reductions: every point of the iteration space stores.
+ *
+ * The flat index is cut into runs along the last axis. A run is a loop over whole vectors, then one masked
+ * vector (on targets without masks: scalars); the outer axes move on by carries between runs.
+ *
+ *   for (flat = lo; flat < hi; flat += n)
+ *       n = min(extent - j, hi - flat)                      the run: j .. j + n along the last axis
+ *       for (i = j; i < j + n / lanes * lanes; i += lanes)  body on a vector
+ *       for (; i < j + n; i += lanes)                       body on a masked vector, or i += 1 on scalars
+ *       j = 0, outer axes + 1
+ */
+#include "codegen/llvm/schedule.h"
+
+static void stores(Emit *e, Point *p)
+{
+    emit_checks(e, p);
+    for (uint32_t i = 0; i < p->kernel->stores.n; i++) emit_kstore(e, p, &p->kernel->stores.at[i]);
+}
+
+/* How many vectors a trip of the main loop does: more for short bodies, whose loop would cost as much as they do. */
+static uint32_t vectors_a_trip(const Kernel *k, uint32_t lanes)
+{
+    uint32_t cost = 0, last = k->axes.n - 1;
+    int64_t n;
+    for (uint32_t i = 0; i < k->body.n; i++) {
+        const Inst *in = &k->body.at[i];
+        cost += kernel_is_costly(in) ? 8 : in->kind != K_const;
+        if (in->kind == K_load && kernel_step(k, in->at, last) != 1 && dim_uses(in->at, dim_as_sym(k->axes.at[last].var))) cost += lanes / 2;
+    }
+    uint32_t vectors = cost <= 4 ? 4 : cost <= 10 ? 2 : 1;
+    while (vectors > 1 && dim_is_const(k->axes.at[last].extent, &n) && n < (int64_t)vectors * lanes) vectors /= 2;
+    return vectors;
+}
+
+/* Values [from, from + n) of the last axis, at least one of them. */
+static void run(Emit *e, Point *row, uint32_t axis, LLVMValueRef from, LLVMValueRef n, uint32_t lanes, uint32_t vectors)
+{
+    LLVMValueRef to = LLVMBuildAdd(e->builder, from, n, ""), at = from;
+    int64_t extent;
+    bool no_vector = dim_is_const(row->kernel->axes.at[axis].extent, &extent) && extent < (int64_t)lanes;
+    for (uint32_t v = vectors; lanes > 1 && !no_vector && v > 0; v = v > 1 ? 1 : 0) {
+        /* Whole trips of v vectors; on targets without masks, after those of several, single ones. */
+        LLVMValueRef step = emit_i64(e, (int64_t)v * lanes), left = LLVMBuildSub(e->builder, to, at, "");
+        LLVMValueRef whole = LLVMBuildAnd(e->builder, left, emit_i64(e, -(int64_t)(v * lanes)), "");
+        LLVMValueRef end = LLVMBuildAdd(e->builder, at, whole, "");
+        Loop l;
+        loop_begin(e, &l, at, end, step, 0, NULL);
+        for (uint32_t i = 0; i < v; i++) {
+            Point *p = point_inner(e, row);
+            point_set_vector(p, axis, i ? LLVMBuildAdd(e->builder, l.i, emit_i64(e, (int64_t)i * lanes), "") : l.i, lanes, NULL);
+            stores(e, p);
+        }
+        loop_end(e, &l, NULL);
+        at = end;
+        if (e->target->has_mask) break;
+    }
+    bool masked = lanes > 1 && e->target->has_mask;
+    Loop l;
+    loop_begin(e, &l, at, to, emit_i64(e, masked ? lanes : 1), 0, NULL);
+    Point *p = point_inner(e, row);
+    if (masked) point_set_vector(p, axis, l.i, lanes, emit_mask(e, LLVMBuildSub(e->builder, to, l.i, ""), lanes));
+    else        point_set_vector(p, axis, l.i, 1, NULL);
+    stores(e, p);
+    loop_end(e, &l, NULL);
+}
+
+LLVMValueRef emit_map(Emit *e, const Kernel *k, uint32_t *split)
+{
+    uint32_t lanes = kernel_lanes(e->target, k);
+    Rows r;
+    rows_begin(e, &r, k, k->axes.n, true);
+    if (k->axes.n == 0) stores(e, r.point);
+    else run(e, r.point, k->axes.n - 1, r.first, r.n, lanes, vectors_a_trip(k, lanes));
+    rows_end(e, &r);
+    *split = k->axes.n ? lanes * 4 : 1;
+    return r.function;
+}
