@@ -1,0 +1,60 @@
+#!/bin/sh
+# test_models.sh - the models in models/: each compiles, gives what the evaluator gives, and the digits are read.
+# Uses DLC (default build/dlc), PYTHON (default python3, with NumPy), CC. Reports as tests/run.py reads.
+. "$(dirname -- "$0")/lib.sh"
+python=${PYTHON:-python3}
+cc=${CC:-cc}
+export PYTHONDONTWRITEBYTECODE=1
+models=$root/models
+
+# Every model passes the checker and becomes a shared object.
+compiles() {
+    "$dlc" check "$1" && "$dlc" "$1" -o "$tmp/$2.so" && [ -s "$tmp/$2.so" ] && [ -s "$tmp/$2.h" ]
+}
+for file in "$models"/*.dl; do
+    stem=$(basename "$file" .dl)
+    report "models/$stem.dl compiles" compiles "$file" "$stem"
+done
+
+# Applications in C, with plain cc.
+weights=$models/weights/digits.safetensors
+build() { $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I"$tmp" "$models/embed/$1.c" "$tmp/digits.so" -o "$tmp/$1"; }
+short() { [ "$(wc -l <"$models/embed/digits.c")" -le 25 ]; }
+reads() { [ "$("$tmp/digits" "$weights")" = 5 ]; }
+names_missing() { ! "$tmp/digits" /nonexistent >"$tmp/out" 2>&1 && grep -q nonexistent "$tmp/out"; }
+demo() { sh "$models/demo.sh" "$dlc" >"$tmp/out" 2>&1; status=$?; cat "$tmp/out"; [ $status = 0 ] && grep -Eq '^accuracy +(9[89]|97\.[5-9]|100)' "$tmp/out"; }
+headers() {     # of all models, in one C and one C++ file
+    for header in "$tmp"/*.h; do echo "#include \"$header\""; done >"$tmp/all.c"
+    $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$tmp/all.c" &&
+        { ! command -v c++ >/dev/null || c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$tmp/all.c"; }
+}
+report "headers are C11 and C++17" headers
+report "embed/digits.c builds" build digits
+report "embed/demo.c builds" build demo
+report "embed/digits.c has at most 25 lines" short
+report "embed/digits.c reads a digit" reads
+report "embed/digits.c names a missing file" names_missing
+report "demo.sh reads 97.5 % of the digits" demo
+
+# The MLP of the language page without its training: at most 64 KiB stripped, without weights.
+small() {
+    grep -v '^opt = ' "$models/mlp.dl" | sed '/^export train/,$d' >"$tmp/small.dl"
+    "$dlc" "$tmp/small.dl" -o "$tmp/small.so" && strip "$tmp/small.so" && wc -c <"$tmp/small.so" && [ "$(wc -c <"$tmp/small.so")" -le 65536 ]
+}
+report "mlp.dl takes at most 64 KiB" small
+
+if ! "$python" -c 'import numpy' 2>/dev/null; then
+    skip "models against the evaluator" "no Python packages (NumPy) in $python"
+    exit $failed
+fi
+same() { report "$1 $2: compiled as evaluated" against "$models/$1.dl" "$@"; }
+same digits classify 1e-5 images:u8:33x8x8:0:17 -- --weights "$weights"
+same digits label 0 images:u8:33x8x8:0:17 -- --weights "$weights"
+same digits score 1e-6 images:u8:33x8x8:0:17 labels:i32:33:0:10 -- --weights "$weights"
+same mlp infer 1e-5 x:f32:5x784
+same lenet classify 1e-5 images:u8:3x28x28:0:256
+same mnist_cnn infer 1e-2 x:f32:2x1x28x28:0:255
+same mnist_cnn label 0 images:u8:3x28x28:0:256
+same llama read 1e-4 ids:i32:2x20:0:512
+same transformer encode 1e-4 x:f32:2x17x64 mask:bool:2x17 -- --set dim=64 --set heads=4 --set layers=2
+exit $failed
