@@ -154,7 +154,8 @@ static bool link_so(Work *w, const char *object, const char *runtime)
     Command c = {0};
     static const char *const options[] = {
         "ld", "-shared", "--gc-sections", "-Bsymbolic", "-z", "relro", "-z", "now", "-z", "noexecstack", "-z", "noseparate-code",
-        "--hash-style=sysv", "--no-undefined", "--as-needed", "--build-id=none", "--version-script",
+        "--hash-style=sysv", "--no-undefined", "--as-needed", "--build-id=none", "--no-ld-generated-unwind-info",
+        "--version-script",
     };
     for (size_t i = 0; i < COUNT(options); i++) add(w, &c, options[i]);
     add(w, &c, script);

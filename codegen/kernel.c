@@ -159,6 +159,21 @@ static void canonicalise(Arena *a, Kernel *k)
     for (uint32_t i = 0; i < k->stores.n; i++) k->stores.at[i].at = dim_subst(m, k->stores.at[i].at, s.n, s.from, s.to);
 }
 
+/* Draws cost more code than what is done with them: the numbers that scale them become dims too (as the bits of a
+ * double), so that one kernel draws all tensors of a distribution. */
+static void share_draws(Kernel *k)
+{
+    bool draws = false;
+    for (uint32_t i = 0; i < k->body.n; i++) draws |= k->body.at[i].kind == K_rng;
+    for (uint32_t i = 0; i < k->body.n && draws; i++) {
+        Inst *in = &k->body.at[i];
+        if (in->kind != K_const || !dtype_is_float(in->dtype)) continue;
+        uint64_t bits;
+        memcpy(&bits, &in->value, sizeof bits);
+        in->at = kernel_literal(k->module, bits);
+    }
+}
+
 void kernel_finish(Arena *a, Kernel *k)
 {
     for (bool again = true; again;) {
@@ -169,6 +184,7 @@ void kernel_finish(Arena *a, Kernel *k)
     int64_t length;
     if (k->class == KERNEL_MAP && k->axes.n == 1 && dim_is_const(k->axes.at[0].extent, &length))
         k->axes.at[0].extent = kernel_literal(k->module, (uint64_t)length);
+    share_draws(k);
     canonicalise(a, k);
     set_rows(k);
     Str s = {.arena = a};
@@ -192,7 +208,8 @@ static void print_inst(Str *s, const Kernel *k, uint32_t i)
     switch (in->kind) {
     case K_const:
         str_add(s, "const ");
-        if (dtype_is_float(in->dtype)) str_double(s, in->value);
+        if (in->at) str_add(s, "bits ");
+        else if (dtype_is_float(in->dtype)) str_double(s, in->value);
         else str_fmt(s, "%lld", (long long)in->ivalue);
         break;
     case K_index: str_add(s, "index "); break;

@@ -36,7 +36,7 @@ typedef struct KOperand {
 } KOperand;
 
 typedef enum InstKind {
-    K_const,                /* .value (float) or .ivalue, of .dtype */
+    K_const,                /* .value (float) or .ivalue, of .dtype; with .at: the float whose bits, as a double, are that dim */
     K_index,                /* the Dim .at as an i64 */
     K_load,                 /* operand .operand at element offset .at; where .pred (an inst, bool) is false: 0, and no access */
     K_op,                   /* elementwise .op (class MAP of ops.def) of .arg; cast: to .dtype. dtype of the result in .dtype */

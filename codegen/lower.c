@@ -202,7 +202,7 @@ static uint32_t guarded(Lower *l, Node *x, Dim *const *at, uint32_t ok, uint32_t
 static uint32_t value_gather(Lower *l, Node *n, Dim *const *at, uint32_t pred)
 {
     Node *x = n->arg[0], *ids = n->arg[1];
-    Dim *id_at[MAX_RANK], *x_at[MAX_RANK];
+    Dim *id_at[MAX_RANK] = {0}, *x_at[MAX_RANK] = {0};
     uint32_t axis = n->attr.axis, ok;
     if (n->op == OP_take_along) {
         for (uint32_t i = 0; i < x->type->rank; i++) id_at[i] = x_at[i] = at[i];

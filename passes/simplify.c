@@ -48,21 +48,12 @@ static Node *on_scalars(Func *f, Node *n)
     return value ? again(f, ir_splat(f, value, n->type, n->span)) : NULL;
 }
 
-/* x ^ c for small whole c by multiplication, for halves by roots. */
+/* x ^ 1 and x ^ 2: where multiplication rounds as an exact power does. Others are expanded when code is emitted. */
 static Node *simplify_pow(Func *f, Node *n)
 {
     Node *x = n->arg[0];
-    double c;
-    if (!node_is_scalar_const(n->arg[1], &c)) return n;
-    if (c == 1) return x;
-    if (c == 0.5) return ir_unary(f, OP_sqrt, x, n->span);
-    if (c == -0.5) return ir_unary(f, OP_rsqrt, x, n->span);
-    if (c == 2) return ir_binary(f, OP_mul, x, x, n->span);
-    if (c == 3) return ir_binary(f, OP_mul, ir_binary(f, OP_mul, x, x, n->span), x, n->span);
-    if (c == 4) {
-        Node *square = ir_binary(f, OP_mul, x, x, n->span);
-        return ir_binary(f, OP_mul, square, square, n->span);
-    }
+    if (is_value(n->arg[1], 1)) return x;
+    if (is_value(n->arg[1], 2)) return ir_binary(f, OP_mul, x, x, n->span);
     return n;
 }
 

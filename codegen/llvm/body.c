@@ -204,6 +204,13 @@ static LLVMValueRef power_of_constant(Emit *e, const Inst *in, const Inst *expon
     return NULL;
 }
 
+/* A number that comes as a dim. */
+static LLVMValueRef number_of_bits(Emit *e, Point *p, const Inst *in)
+{
+    LLVMValueRef v = LLVMBuildBitCast(e->builder, emit_dim(e, p, in->at), e->f64, "");
+    return in->dtype == DT_f64 ? v : LLVMBuildFPTrunc(e->builder, v, emit_type(e, in->dtype), "");
+}
+
 /* The value of one instruction whose operands have theirs; the builder is at p. */
 static LLVMValueRef emit_one(Emit *e, Point *p, uint32_t number)
 {
@@ -212,6 +219,7 @@ static LLVMValueRef emit_one(Emit *e, Point *p, uint32_t number)
     LLVMValueRef arg[3] = {NULL, NULL, NULL};
     switch (in->kind) {
     case K_const:
+        if (in->at) return number_of_bits(e, p, in);
         return constant(e, in);
     case K_index: {
         Index x = emit_index(e, p, in->at);

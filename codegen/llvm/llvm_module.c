@@ -73,10 +73,24 @@ void llvm_end(Emit *e)
     LLVMDisposeTargetMachine(e->machine);
 }
 
+/* Elementary operations of a whole step: points times what the body costs at each; memory counts too. NULL: overflow. */
+static Dim *work_of(const Kernel *k)
+{
+    if (k->class == KERNEL_CONTRACT) return kernel_flops(k);
+    int64_t cost = 2 * (int64_t)k->stores.n;
+    for (uint32_t i = 0; i < k->body.n; i++) {
+        const Inst *in = &k->body.at[i];
+        if (k->class == KERNEL_MAP || !in->row) cost += kernel_is_costly(in) ? 16 : in->kind == K_load ? 2 : 1;
+    }
+    Dim *work = dim_const(k->module, cost);
+    for (uint32_t i = 0; i < k->axes.n && work; i++) work = dim_mul(k->module, work, k->axes.at[i].extent);
+    return work;
+}
+
 static bool emit_kernel(Emit *e, const Kernel *k, KernelCode *code, const char **error)
 {
     code->kernel = k;
-    code->work = kernel_flops(k);
+    code->work = work_of(k);
     code->scratch = dim_const(k->module, 0);
     if (!target_supports(e->arena, k, error)) return false;
     switch (k->class) {
@@ -91,6 +105,7 @@ static bool emit_kernel(Emit *e, const Kernel *k, KernelCode *code, const char *
     case KERNEL_CONTRACT:
         return contract_emit(e, k, &code->contract, error);
     }
+    if (!e->error && (!code->items || !code->work || !code->scratch)) e->error = arena_printf(e->arena, "%s: sizes overflow", k->name);
     *error = e->error;
     return !e->error;
 }

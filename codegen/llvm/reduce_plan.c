@@ -205,7 +205,7 @@ static bool choose_unrolled(const ReducePlan *p)
     int64_t points = constant_points(p->kernel, p->nparallel);
     uint32_t slots;
     if (!p->column || p->nparallel == 0 || points < 0 || points > 16) return false;
-    return (uint32_t)points * visit_cost(p, &slots) * p->copies <= 100;
+    return (uint32_t)points * visit_cost(p, &slots) * p->copies <= 200;
 }
 
 bool reduce_plan(Emit *e, const Kernel *k, ReducePlan *p)
