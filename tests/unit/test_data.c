@@ -68,7 +68,7 @@ static dlc_tensor must_read(Arena *a, const char *path, const char *key)
 static void must_fail(Arena *a, const char *path, const char *key, const char *says)
 {
     dlc_tensor t;
-    const char *error = NULL;
+    const char *error = "";
     assert_false(data_read(a, path, key, &t, &error));
     if (!strstr(error, says)) fail_msg("%s", error);
 }

@@ -124,6 +124,153 @@ static void random_programs(void **state)
     }
 }
 
+/* ---- special values: exactly as the evaluator, pair by pair ------------------------------------------------- */
+
+/* Every pair of n values of a dtype, through `body`, which uses %0 and %1 of [N]. */
+static void check_pairs(DType t, const double *value, uint32_t n, const char *body)
+{
+    Arena a = {0};
+    const char *error = NULL;
+    const char *text = arena_printf(&a, "ir 1\nmodule \"t\"\n\nfunc export @f(N) {\n  %%0 = input \"x\" : %s[N]\n  %%1 = input \"y\" : %s[N]\n%s}\n",
+                                    dtype_name(t), dtype_name(t), body);
+    Tensor in[2], want[8], got[8];
+    int64_t count = (int64_t)n * n;
+    for (int i = 0; i < 2; i++) {
+        in[i] = (Tensor){.dtype = t, .rank = 1, .dim = {count}, .data = arena_array(&a, double, (size_t)count)};
+        for (int64_t j = 0; j < count; j++) tensor_set(&in[i], j, value[i ? j % n : j / n]);
+    }
+    Module *m = read_module(&a, text);
+    if (!ir_eval(&a, m->funcs.at[0], in, &count, false, want, &error)) fail_msg("%s", error);
+    Program *p = program_build(&a, m, &(CodegenOptions){0}, &error);
+    if (!p) fail_msg("%s\n%s", error, text);
+    for (uint32_t row = 0; target_row(row); row++) {
+        const char *cpu = target_row(row)->name;
+        Jit j;
+        if (!jit_can_run(cpu)) continue;
+        if (!jit_open(&a, p, cpu, &j, &error)) fail_msg("%s: %s", cpu, error);
+        jit_run(&a, &j, p->funcs.at[0], in, &count, 0, got);
+        for (uint32_t r = 0; r < m->funcs.at[0]->results.n; r++) {
+            for (int64_t i = 0; i < count; i++) {
+                double x = tensor_get(&want[r], i), y = tensor_get(&got[r], i);
+                if (x == y || (isnan(x) && isnan(y))) continue;
+                fail_msg("%s on %s, of %g and %g: evaluator %.17g, compiled %.17g", m->funcs.at[0]->results.at[r].name, cpu,
+                         value[i / n], value[i % n], x, y);
+            }
+        }
+        jit_close(&j);
+    }
+    arena_free(&a);
+}
+
+static const double special_floats[] = {0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, -7, 1e10, -1e10, 3e38, 1e-40, 255, 256, 300, -300,
+                                        2147483648.0, -2147483648.0, INFINITY, -INFINITY, NAN};
+static const double special_integers[] = {0, 1, -1, 2, -2, 3, -3, 7, -7, 100, 127, 128, 255, -128, 2147483647, -2147483648.0};
+
+static void special_values(void **state)
+{
+    (void)state;
+    check_pairs(DT_f32, special_floats, COUNT(special_floats),
+                "  %2 = max %0, %1 : f32[N]\n  %3 = min %0, %1 : f32[N]\n  %4 = add %0, %1 : f32[N]\n  %5 = sub %0, %1 : f32[N]\n"
+                "  %6 = mul %0, %1 : f32[N]\n  %7 = div %0, %1 : f32[N]\n"
+                "  return \"max\" %2, \"min\" %3, \"add\" %4, \"sub\" %5, \"mul\" %6, \"div\" %7\n");
+    check_pairs(DT_f32, special_floats, COUNT(special_floats),
+                "  %2 = floordiv %0, %1 : f32[N]\n  %3 = mod %0, %1 : f32[N]\n  %4 = pow %0, %1 : f32[N]\n"
+                "  return \"floordiv\" %2, \"mod\" %3, \"pow\" %4\n");
+    check_pairs(DT_f32, special_floats, COUNT(special_floats),
+                "  %2 = eq %0, %1 : bool[N]\n  %3 = ne %0, %1 : bool[N]\n  %4 = lt %0, %1 : bool[N]\n  %5 = le %0, %1 : bool[N]\n"
+                "  %6 = gt %0, %1 : bool[N]\n  %7 = ge %0, %1 : bool[N]\n  %8 = isfinite %0 : bool[N]\n  %9 = select %4, %0, %1 : f32[N]\n"
+                "  return \"eq\" %2, \"ne\" %3, \"lt\" %4, \"le\" %5, \"gt\" %6, \"ge\" %7, \"isfinite\" %8, \"select\" %9\n");
+    check_pairs(DT_f32, special_floats, COUNT(special_floats),
+                "  %2 = cast %0 : i32[N]\n  %3 = cast %0 : i64[N]\n  %4 = cast %0 : u8[N]\n  %5 = cast %0 : bool[N]\n"
+                "  %6 = cast %0 : f64[N]\n  %7 = cast %6 : f32[N]\n  %8 = sign %0 : f32[N]\n  %9 = neg %0 : f32[N]\n"
+                "  return \"i32\" %2, \"i64\" %3, \"u8\" %4, \"bool\" %5, \"f64\" %6, \"f32\" %7, \"sign\" %8, \"neg\" %9\n");
+    check_pairs(DT_i32, special_integers, COUNT(special_integers),
+                "  %2 = floordiv %0, %1 : i32[N]\n  %3 = mod %0, %1 : i32[N]\n  %4 = max %0, %1 : i32[N]\n  %5 = abs %0 : i32[N]\n"
+                "  %6 = sign %0 : i32[N]\n  %7 = mul %0, %1 : i32[N]\n  %8 = cast %0 : u8[N]\n  %9 = cast %0 : f32[N]\n"
+                "  return \"floordiv\" %2, \"mod\" %3, \"max\" %4, \"abs\" %5, \"sign\" %6, \"mul\" %7, \"u8\" %8, \"f32\" %9\n");
+    check_pairs(DT_i64, special_integers, COUNT(special_integers),
+                "  %2 = floordiv %0, %1 : i64[N]\n  %3 = mod %0, %1 : i64[N]\n  %4 = min %0, %1 : i64[N]\n  %5 = cast %0 : i32[N]\n"
+                "  %6 = cast %0 : f32[N]\n  %7 = lt %0, %1 : bool[N]\n  return \"floordiv\" %2, \"mod\" %3, \"min\" %4, \"i32\" %5, \"f32\" %6, \"lt\" %7\n");
+    check_pairs(DT_u8, special_integers, COUNT(special_integers),
+                "  %2 = floordiv %0, %1 : u8[N]\n  %3 = mod %0, %1 : u8[N]\n  %4 = max %0, %1 : u8[N]\n  %5 = sub %0, %1 : u8[N]\n"
+                "  %6 = cast %0 : f32[N]\n  %7 = gt %0, %1 : bool[N]\n  %8 = cast %0 : i64[N]\n"
+                "  return \"floordiv\" %2, \"mod\" %3, \"max\" %4, \"sub\" %5, \"f32\" %6, \"gt\" %7, \"i64\" %8\n");
+}
+
+/* Extremes of rows that hold NaN, infinities and ties, along both axes. */
+static void special_extremes(void **state)
+{
+    (void)state;
+    enum { ROWS = 33, COLUMNS = 21 };
+    Arena a = {0};
+    const char *error = NULL;
+    static const char text[] =
+        "ir 1\nmodule \"t\"\n\nfunc export @f(N) {\n  %0 = input \"x\" : f32[N,21]\n"
+        "  %1 = reduce %0 {kind = max, axes = [1]} : f32[N]\n  %2 = reduce %0 {kind = min, axes = [0]} : f32[21]\n"
+        "  %3 = argreduce %0 {kind = max, axes = [1]} : i32[N]\n  %4 = argreduce %0 {kind = min, axes = [1]} : i32[N]\n"
+        "  %5 = argreduce %0 {kind = max, axes = [0]} : i32[21]\n  %6 = argreduce %0 {kind = min, axes = [0]} : i32[21]\n"
+        "  return \"max\" %1, \"min\" %2, \"a\" %3, \"b\" %4, \"c\" %5, \"d\" %6\n}\n";
+    Module *m = read_module(&a, text);
+    Program *p = program_build(&a, m, &(CodegenOptions){0}, &error);
+    if (!p) fail_msg("%s", error);
+    float x[ROWS][COLUMNS];
+    uint64_t seed = 3;
+    for (int i = 0; i < ROWS; i++) {
+        for (int k = 0; k < COLUMNS; k++) {
+            uint32_t pick = random_below(&seed, 40);
+            x[i][k] = i == 5 ? -INFINITY : i == 6 ? INFINITY : i == 7 ? NAN : pick == 0 ? NAN : pick == 1 ? INFINITY : (float)random_below(&seed, 4);
+        }
+    }
+    int64_t n = ROWS;
+    Tensor in = {.dtype = DT_f32, .rank = 2, .dim = {ROWS, COLUMNS}, .data = x}, want[6], got[6];
+    if (!ir_eval(&a, m->funcs.at[0], &in, &n, false, want, &error)) fail_msg("%s", error);
+    for (uint32_t row = 0; target_row(row); row++) {
+        Jit j;
+        if (!jit_can_run(target_row(row)->name)) continue;
+        if (!jit_open(&a, p, target_row(row)->name, &j, &error)) fail_msg("%s", error);
+        jit_run(&a, &j, p->funcs.at[0], &in, &n, 0, got);
+        for (uint32_t r = 0; r < 6; r++) {
+            for (int64_t i = 0; i < tensor_count(&want[r]); i++) {
+                double u = tensor_get(&want[r], i), v = tensor_get(&got[r], i);
+                if (u != v && !(isnan(u) && isnan(v))) fail_msg("%s, result %u, element %d: %g and %g", target_row(row)->name, r, (int)i, u, v);
+            }
+        }
+        jit_close(&j);
+    }
+    arena_free(&a);
+}
+
+/* A computed index out of range: the element is 0, nothing is touched, the site of the check is reported. */
+static void failed_checks(void **state)
+{
+    (void)state;
+    Arena a = {0};
+    const char *error = NULL;
+    static const char text[] =
+        "ir 1\nmodule \"t\"\n\nfunc export @f(N) {\n  %0 = input \"x\" : f32[4]\n  %1 = input \"i\" : i32[N]\n"
+        "  %2 = add %1, %1 : i32[N]\n  %3 = gather %0, %2 {axis = 0} : f32[N]\n  return \"out\" %3\n}\n";
+    Module *m = read_module(&a, text);
+    Program *p = program_build(&a, m, &(CodegenOptions){0}, &error);
+    if (!p) fail_msg("%s", error);
+    for (uint32_t row = 0; target_row(row); row++) {
+        Jit j;
+        if (!jit_can_run(target_row(row)->name)) continue;
+        if (!jit_open(&a, p, target_row(row)->name, &j, &error)) fail_msg("%s", error);
+        for (int32_t bad = -1; bad < 40; bad++) {
+            int32_t at[37];
+            int64_t n = COUNT(at);
+            float x[4] = {10, 11, 12, 13};
+            for (int i = 0; i < 37; i++) at[i] = i == bad ? i % 2 ? 1000000 : -1 : i % 2;
+            Tensor in[2] = {{.dtype = DT_f32, .rank = 1, .dim = {4}, .data = x}, {.dtype = DT_i32, .rank = 1, .dim = {n}, .data = at}}, out;
+            int64_t fault = jit_run(&a, &j, p->funcs.at[0], in, &n, 0, &out);
+            assert_int_equal(fault != 0, bad >= 0 && bad < 37);
+            for (int i = 0; i < 37; i++) assert_true(((float *)out.data)[i] == (i == bad ? 0 : x[2 * (i % 2)]));
+        }
+        jit_close(&j);
+    }
+    arena_free(&a);
+}
+
 static const Case cases[] = {
     {"softmax of rows", "B, T",
      "  %0 = input \"x\" : f32[B,T]\n"
@@ -371,10 +518,13 @@ static const Case cases[] = {
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(cases) + 1];
+    struct CMUnitTest tests[COUNT(cases) + 4];
     for (size_t i = 0; i < COUNT(cases); i++) {
         tests[i] = (struct CMUnitTest){.name = cases[i].name, .test_func = check_case, .initial_state = (void *)&cases[i]};
     }
     tests[COUNT(cases)] = (struct CMUnitTest)cmocka_unit_test(random_programs);
+    tests[COUNT(cases) + 1] = (struct CMUnitTest)cmocka_unit_test(special_values);
+    tests[COUNT(cases) + 2] = (struct CMUnitTest)cmocka_unit_test(special_extremes);
+    tests[COUNT(cases) + 3] = (struct CMUnitTest)cmocka_unit_test(failed_checks);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static int64_t pick_extent(bool large)
 static void check(const Case *t, const RtContract *c, const RtPlan *p, const char *what)
 {
     const int64_t *q = t->poly;
-    int64_t rows = t->item[2] ? q[BATCH] : 1;
+    int64_t rows = t->item[2] ? q[BATCH] : 0;
     for (int64_t b = 0; b < rows; b++)
         for (int64_t m = 0; m < q[M]; m++) {
             for (int64_t n = 0; n < q[N]; n++) {
