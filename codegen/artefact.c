@@ -120,7 +120,7 @@ bool artefact_write(Arena *a, const Program *p, const CodegenOptions *o, Artefac
     bool ok = output_begin(a, &code, path, error) && (!header || output_begin(a, &text, header, error));
     if (ok && header) {
         Str s = {.arena = a};
-        artefact_header(&s, p->module);
+        artefact_header_note(&s, p->module, o->blas ? "Needs OpenBLAS: libopenblas.so.0 (link .o and .a with -lopenblas)." : NULL);
         ok = write_text(a, &text, &s, error);
     }
     ok = ok && compile(a, p, o, kind, code.fresh, info, error) && publish(a, &code, &text, error);

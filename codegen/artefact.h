@@ -9,6 +9,8 @@
 const char *artefact_prefix(Arena *a, const Module *m);
 /* Is the result given to the caller (and not the new value of a param)? */
 bool artefact_returns(const Result *r);
+/* artefact_header() with a line of `note` (NULL: none) in its first comment. */
+void artefact_header_note(Str *s, const Module *m, const char *note);
 
 /* artefact_tables.c: add the tables of rt.h to the module. NULL: *error; else the RtModel, and the number of exports. */
 LLVMValueRef artefact_tables(Emit *e, const Program *p, const CodegenOptions *o, const KernelCode *code, const char **error);

@@ -236,10 +236,16 @@ static void params_text(Str *s, const Module *m)
 
 void artefact_header(Str *s, const Module *m)
 {
+    artefact_header_note(s, m, NULL);
+}
+
+void artefact_header_note(Str *s, const Module *m, const char *note)
+{
     Arena *a = s->arena;
     const char *prefix = artefact_prefix(a, m);
     str_fmt(s, "/* %s.h - written by dlc: do not edit.", prefix);
     params_text(s, m);
+    if (note) str_fmt(s, "\n * %s", note);
     str_fmt(s, " */\n#ifndef DLC_MODEL_%s_H\n#define DLC_MODEL_%s_H\n\n", upper(a, prefix), upper(a, prefix));
     str_add(s, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     str_addn(s, (const char *)embedded_abi, embedded_abi_size);
