@@ -528,8 +528,8 @@ static void symbol(Reader *r)
     if (r->failed) return;
     Dim *d = dim_sym(r->m, f, name);
     dim_bound(r->m, d, lo, hi);
-    dim_multiple(r->m, d, multiple);
     vec_push(r->arena, &f->dims, d);
+    vec_push(r->arena, &r->multiples, multiple);
 }
 
 static void function(Reader *r, const char *doc)
@@ -544,12 +544,15 @@ static void function(Reader *r, const char *doc)
     f->doc = doc;
     f->exported = exported;
     f->train = train;
+    r->multiples.n = 0;
     text_expect(r, "(");
     while (!r->failed && !text_is(r, ")"))
         if (!f->dims.n || text_expect(r, ",")) symbol(r);
     text_expect(r, ")");
     text_expect(r, "{");
     while (text_accept(r, "require")) requirement(r);
+    for (uint32_t i = 0; i < f->dims.n; i++)            /* after what requires it, which it would fold: H % 8 == 0 */
+        dim_multiple(r->m, f->dims.at[i], r->multiples.at[i]);
     while (!r->failed && text_is(r, "%")) statement(r);
     if (text_expect(r, "return")) results(r);
     text_expect(r, "}");

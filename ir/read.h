@@ -18,6 +18,7 @@ typedef struct Reader {
     size_t   n;
     uint32_t file;
     Map     *params;
+    VEC(int64_t) multiples;             /* of the function's symbols, until its requirements are read */
     bool     failed;
     int64_t  splat_left;                /* bytes that splats may still make out of nothing */
     Token    token;                     /* the current token is text[start, end) */

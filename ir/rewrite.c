@@ -95,7 +95,6 @@ static Dim *clone_atom(Clone *c, const Atom *x)
     if (x->kind == ATOM_SYM) {
         Dim *s = dim_sym(c->to, clone_scope(c, x->scope), x->name);
         dim_bound(c->to, s, x->lo, x->hi);
-        dim_multiple(c->to, s, x->multiple);
         return s;
     }
     Dim *a = clone_dim(c, x->a), *b = clone_dim(c, x->b);
@@ -209,6 +208,15 @@ static void clone_func(Clone *c, const Func *old, Func *f)
     f->exported = old->exported;
     f->train = old->train;
     for (uint32_t i = 0; i < old->dims.n; i++) vec_push(a, &f->dims, clone_dim(c, old->dims.at[i]));
+    for (uint32_t i = 0; i < old->requires.n; i++) {
+        Require x = old->requires.at[i];
+        x.a = clone_dim(c, x.a);
+        x.b = clone_dim(c, x.b);
+        x.text = clone_text(c, x.text);
+        vec_push(a, &f->requires, x);
+    }
+    for (uint32_t i = 0; i < old->dims.n; i++)          /* after what requires it, which it would fold: H % 8 == 0 */
+        dim_multiple(c->to, f->dims.at[i], dim_as_sym(old->dims.at[i])->multiple);
     Node **map = arena_array(a, Node *, old->nodes_made + 1);
     for (uint32_t i = 0; i < old->body.nodes.n; i++) {
         const Node *n = old->body.nodes.at[i];
@@ -232,13 +240,6 @@ static void clone_func(Clone *c, const Func *old, Func *f)
     for (uint32_t i = 0; i < old->results.n; i++) {
         Result x = old->results.at[i];
         func_result(f, x.name, map[x.node->id], clone_param(c, x.param));
-    }
-    for (uint32_t i = 0; i < old->requires.n; i++) {
-        Require x = old->requires.at[i];
-        x.a = clone_dim(c, x.a);
-        x.b = clone_dim(c, x.b);
-        x.text = clone_text(c, x.text);
-        vec_push(a, &f->requires, x);
     }
 }
 

@@ -11,6 +11,7 @@ set -u
 root=$(cd "$(dirname -- "$0")/.." && pwd)
 dlc=${DLC:-$root/build/dlc}
 case $dlc in /*) ;; */*) dlc=$PWD/$dlc ;; esac
+[ -x "$dlc" ] || { echo "not ok ${0##*/}: no command $dlc"; exit 1; }
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 mkdir "$tmp/temporary"
@@ -25,21 +26,21 @@ failure() {     # NAME WHY: with what the command printed
 }
 
 try() {
-    name=$1 code=$2 pattern=$3
+    test_name=$1 code=$2 pattern=$3
     shift 3
     "$@" >"$tmp/log" 2>&1 </dev/null
     got=$?
-    if [ $got -ge 126 ]; then failure "$name" "exit code $got: killed by signal $((got - 128))?"
-    elif [ $got != "$code" ]; then failure "$name" "exit code $got instead of $code"
-    elif [ -n "$pattern" ] && ! grep -aEq -e "$pattern" "$tmp/log"; then failure "$name" "prints nothing like '$pattern'"
-    else echo "ok $name"
+    if [ $got -gt 128 ]; then failure "$test_name" "killed by signal $((got - 128))"
+    elif [ $got != "$code" ]; then failure "$test_name" "exit code $got instead of $code"
+    elif [ -n "$pattern" ] && ! grep -aEq -e "$pattern" "$tmp/log"; then failure "$test_name" "prints nothing like '$pattern'"
+    else echo "ok $test_name"
     fi
 }
 
 report() {
-    name=$1
+    test_name=$1
     shift
-    if "$@" >"$tmp/log" 2>&1 </dev/null; then echo "ok $name"; else failure "$name" "failed"; fi
+    if "$@" >"$tmp/log" 2>&1 </dev/null; then echo "ok $test_name"; else failure "$test_name" "failed"; fi
 }
 
 skip() { echo "skip $1: $2"; }

@@ -138,7 +138,7 @@ fi
 
 says() { "$dlc" gate.dl >out && [ -s gate.so ] && [ -s gate.h ] && grep -Eq '^gate\.so [0-9.]+ [KM]iB, gate\.h, 1 function, .*, [0-9]+ ms$' out; }
 report "without -o: STEM.so and STEM.h, here" says
-elsewhere() { mkdir here && cd here && "$dlc" ../two.dl -q >../out && [ -s two.so ] && [ -s two.h ] && [ ! -e ../two.so ] && [ ! -s ../out ] && cd ..; }
+elsewhere() { mkdir here && (cd here && "$dlc" ../two.dl -q >../out) && [ -s here/two.so ] && [ -s here/two.h ] && [ ! -e two.so ] && [ ! -s out ]; }
 report "... also of a model elsewhere; -q says nothing" elsewhere
 mkdir "a folder" "a folder/out put" "$tmp/temporary/two words"
 cp gate.dl "a folder/my model.dl"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# test_fuzz.sh - every target of tests/fuzz for FUZZ_SECONDS (30). fuzz_NAME.c begins with the repository's files
-# that end in .NAME; what it finds is kept in build/fuzz, with a corpus that the next run goes on from.
+# test_fuzz.sh - every target of tests/fuzz for FUZZ_SECONDS (30). fuzz_KIND.c and fuzz_KIND_MORE.c begin with the
+# repository's files that end in .KIND; what one finds is kept in build/fuzz, with a corpus that the next run goes on from.
 set -u
 cd "$(dirname -- "$0")/../.." || exit 1
 . tests/compile.sh
@@ -16,7 +16,8 @@ compile fuzz -Dfuzz=true -Dtests=false -Dbuildtype=debugoptimized -Db_sanitize=a
 for source in tests/fuzz/fuzz_*.c; do
     target=$(basename -- "$source" .c)
     kind=${target#fuzz_}
-    work=$build/fuzz/work-$kind
+    kind=${kind%%_*}
+    work=$build/fuzz/work-$target
     rm -rf "$work/seeds"
     mkdir -p "$work/corpus" "$work/seeds"
     number=0
