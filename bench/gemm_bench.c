@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,7 @@ typedef struct Run {
     char         *scratch;
     int64_t       next;
     int           threads;
-    pthread_barrier_t *start, *end;
-    bool          stop;
+    int           round, done;  /* of the helpers: the round they may start; how many finished it */
 } Run;
 
 static void work(Run *r, int i)
@@ -91,16 +91,27 @@ static void work(Run *r, int i)
     }
 }
 
+/* Helpers wait by spinning, more or less as the runtime's own do. */
 typedef struct Helper { Run *run; int i; } Helper;
 static void *helper(void *arg)
 {
     Helper *h = arg;
-    for (;;) {
-        pthread_barrier_wait(h->run->start);
-        if (h->run->stop) return NULL;
+    for (int round = 1;; round++) {
+        int now;
+        while ((now = __atomic_load_n(&h->run->round, __ATOMIC_ACQUIRE)) < round && now >= 0) sched_yield();
+        if (now < 0) return NULL;
         work(h->run, h->i);
-        pthread_barrier_wait(h->run->end);
+        __atomic_fetch_add(&h->run->done, 1, __ATOMIC_RELEASE);
     }
+}
+
+static void once(Run *r)
+{
+    r->next = 0;
+    r->done = 0;
+    __atomic_fetch_add(&r->round, 1, __ATOMIC_RELEASE);
+    work(r, 0);
+    while (__atomic_load_n(&r->done, __ATOMIC_ACQUIRE) < r->threads - 1) sched_yield();
 }
 
 /* Seconds a run, best of several. */
@@ -108,28 +119,17 @@ static double seconds(Run *r, double flops)
 {
     pthread_t thread[64];
     Helper h[64];
-    pthread_barrier_t start, end;
-    int n = r->threads;
-    pthread_barrier_init(&start, NULL, (unsigned)n);
-    pthread_barrier_init(&end, NULL, (unsigned)n);
-    r->start = &start, r->end = &end;
+    int n = r->threads, inner = (int)(2e6 / flops) + 1;
     for (int i = 1; i < n; i++) h[i] = (Helper){r, i}, pthread_create(&thread[i], NULL, helper, &h[i]);
-    int inner = n > 1 ? 1 : (int)(2e6 / flops) + 1;
     double best = 1e9, total = 0;
     for (int i = 0; i < 400 && (i < 4 || total < 0.3); i++) {
         double t = now(n);
-        for (int j = 0; j < inner; j++) {
-            r->next = 0;
-            if (n > 1) pthread_barrier_wait(&start);
-            work(r, 0);
-            if (n > 1) pthread_barrier_wait(&end);
-        }
+        for (int j = 0; j < inner; j++) once(r);
         t = now(n) - t;
         total += t;
         if (t / inner < best) best = t / inner;
     }
-    r->stop = true;
-    if (n > 1) pthread_barrier_wait(&start);
+    __atomic_store_n(&r->round, -1, __ATOMIC_RELEASE);
     for (int i = 1; i < n; i++) pthread_join(thread[i], NULL);
     return best;
 }

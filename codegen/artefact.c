@@ -104,7 +104,8 @@ static bool compile(Arena *a, const Program *p, const CodegenOptions *o, Artefac
     bool host = !o->cpu || !strcmp(o->cpu, "host");
     info->target = arena_printf(a, "%s%s", e->target->name, host ? " (this machine)" : "");
     if (ok) {
-        LinkJob job = {.arena = a, .kind = kind, .object = bytes, .size = n, .prefix = artefact_prefix(a, p->module), .blas = o->blas, .out = out};
+        LinkJob job = {.arena = a, .kind = kind, .object = bytes, .size = n, .prefix = artefact_prefix(a, p->module),
+                       .blas = o->blas, .out = out};
         ok = artefact_link(&job, error);
     }
     llvm_end(e);

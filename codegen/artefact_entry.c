@@ -20,12 +20,52 @@ static void attribute(Emit *e, LLVMValueRef f, const char *key, const char *valu
                             LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
 }
 
-/* A function of the runtime. */
-static LLVMValueRef runtime_function(Entries *n, const char *name, LLVMTypeRef type)
+/* The runtime's functions. Signatures: the result, then the arguments; p pointer, i int, l int64_t or uint64_t or size_t,
+ * v void; M: the model, which the exported function does not take but passes on. */
+static const struct Runtime { const char *name, *signature; } runtime[] = {
+    {"call", "ipippp"},
+    {"create", "pMp"},
+    {"destroy", "vp"},
+    {"error", "pp"},
+    {"get", "ipppl"},
+    {"init", "ipl"},
+    {"load", "ipp"},
+    {"load_partial", "ipp"},
+    {"load_report", "pp"},
+    {"param_info", "iMip"},
+    {"pool_create", "pi"},
+    {"pool_destroy", "vp"},
+    {"reserve", "ipip"},
+    {"save", "ipp"},
+    {"set", "ipppl"},
+    {"workspace", "lMip"},
+};
+
+static LLVMTypeRef letter_type(const Emit *e, char c)
 {
-    LLVMValueRef f = LLVMGetNamedFunction(n->e->module, name);
+    return c == 'v' ? e->void_ : c == 'i' ? e->i32 : c == 'l' ? e->i64 : e->ptr;
+}
+
+/* The type of a signature; `exported`: of the artefact's own function, without the model. */
+static LLVMTypeRef signature_type(const Emit *e, const char *signature, bool exported)
+{
+    LLVMTypeRef arg[8];
+    uint32_t n = 0;
+    for (const char *c = signature + 1; *c; c++)
+        if (!exported || *c != 'M') arg[n++] = letter_type(e, *c);
+    return LLVMFunctionType(letter_type(e, signature[0]), arg, n, false);
+}
+
+/* dlc_rt_NAME, and its type. */
+static LLVMValueRef runtime_function(Entries *n, const char *name, LLVMTypeRef *type)
+{
+    const struct Runtime *r = runtime;
+    while (strcmp(r->name, name)) r++;                  /* names are of this file: it is there */
+    const char *full = arena_printf(n->e->arena, "dlc_rt_%s", name);
+    *type = signature_type(n->e, r->signature, false);
+    LLVMValueRef f = LLVMGetNamedFunction(n->e->module, full);
     if (f) return f;
-    f = LLVMAddFunction(n->e->module, name, type);
+    f = LLVMAddFunction(n->e->module, full, *type);
     LLVMSetVisibility(f, LLVMHiddenVisibility);
     return f;
 }
@@ -40,46 +80,18 @@ static LLVMValueRef begin(Entries *n, const char *name, LLVMTypeRef type)
     return f;
 }
 
-/* Return what a call of the runtime returns. */
-static void finish(Entries *n, LLVMTypeRef type, const char *name, LLVMValueRef *arg, uint32_t nargs)
+/* X_name: a jump to dlc_rt_name. */
+static void forward(Entries *n, const struct Runtime *r)
 {
-    LLVMValueRef call = LLVMBuildCall2(n->b, type, runtime_function(n, name, type), arg, nargs, "");
-    LLVMSetTailCall(call, true);
-    if (LLVMGetReturnType(type) == n->e->void_) LLVMBuildRetVoid(n->b);
-    else LLVMBuildRet(n->b, call);
-}
-
-/* ---- jumps ------------------------------------------------------------------------------------------------------------------- */
-
-/* Signatures: the result, then the arguments. p pointer, i int, l int64_t, s size_t, v void; M: the model, which the
- * exported function does not take but passes on. */
-static const struct Forward { const char *name, *signature; } forwards[] = {
-    {"create", "pMp"},       {"destroy", "vp"},     {"error", "pp"},        {"load", "ipp"},    {"load_partial", "ipp"}, {"load_report", "pp"},
-    {"save", "ipp"},         {"init", "ipl"},       {"get", "ippps"},       {"set", "ippps"},   {"param_info", "iMip"},  {"pool_create", "pi"},
-    {"pool_destroy", "vp"},  {"call", "ipippp"},
-};
-
-static LLVMTypeRef letter_type(const Emit *e, char c)
-{
-    return c == 'v' ? e->void_ : c == 'i' ? e->i32 : c == 'l' || c == 's' ? e->i64 : e->ptr;
-}
-
-/* The type of a signature; `outer`: of the exported function, without the model. */
-static LLVMTypeRef signature_type(const Emit *e, const char *signature, bool outer)
-{
-    LLVMTypeRef arg[8];
-    uint32_t n = 0;
-    for (const char *c = signature + 1; *c; c++)
-        if (!outer || *c != 'M') arg[n++] = letter_type(e, *c);
-    return LLVMFunctionType(letter_type(e, signature[0]), arg, n, false);
-}
-
-static void forward(Entries *n, const struct Forward *w)
-{
-    LLVMValueRef f = begin(n, w->name, signature_type(n->e, w->signature, true)), arg[8];
+    LLVMTypeRef type;
+    LLVMValueRef f = begin(n, r->name, signature_type(n->e, r->signature, true)), arg[8];
+    LLVMValueRef callee = runtime_function(n, r->name, &type);
     uint32_t k = 0, taken = 0;
-    for (const char *c = w->signature + 1; *c; c++) arg[k++] = *c == 'M' ? n->model : LLVMGetParam(f, taken++);
-    finish(n, signature_type(n->e, w->signature, false), arena_printf(n->e->arena, "dlc_rt_%s", w->name), arg, k);
+    for (const char *c = r->signature + 1; *c; c++) arg[k++] = *c == 'M' ? n->model : LLVMGetParam(f, taken++);
+    LLVMValueRef call = LLVMBuildCall2(n->b, type, callee, arg, k, "");
+    LLVMSetTailCall(call, true);
+    if (r->signature[0] == 'v') LLVMBuildRetVoid(n->b);
+    else LLVMBuildRet(n->b, call);
 }
 
 /* ---- functions of the model ------------------------------------------------------------------------------------------------------ */
@@ -147,8 +159,9 @@ static void typed_entry(Entries *n, const Func *f, uint32_t number)
         out[i] = artefact_returns(&f->results.at[i]) ? LLVMGetParam(fn, k++) : LLVMConstNull(e->ptr);
     LLVMValueRef arg[] = {LLVMGetParam(fn, 0), LLVMConstInt(e->i32, number, false), stack_array(n, e->i64, dim, f->dims.n),
                           stack_array(n, e->ptr, in, nin), stack_array(n, e->ptr, out, f->results.n)};
-    LLVMTypeRef callee = signature_type(e, "ipippp", false);
-    LLVMBuildRet(n->b, LLVMBuildCall2(n->b, callee, runtime_function(n, "dlc_rt_call", callee), arg, 5, ""));
+    LLVMTypeRef callee_type;
+    LLVMValueRef callee = runtime_function(n, "call", &callee_type);
+    LLVMBuildRet(n->b, LLVMBuildCall2(n->b, callee_type, callee, arg, 5, ""));
 }
 
 /* int X_reserve_f(X *m, dims), int64_t X_workspace_f(dims) */
@@ -160,12 +173,14 @@ static void dims_entry(Entries *n, const Func *f, uint32_t number, bool reserve)
     uint32_t k = 0;
     if (reserve) type[k++] = e->ptr;
     for (uint32_t i = 0; i < f->dims.n; i++) type[k++] = e->i64;
-    LLVMTypeRef result = reserve ? e->i32 : e->i64;
-    LLVMValueRef fn = begin(n, arena_printf(e->arena, "%s_%s", reserve ? "reserve" : "workspace", f->name), LLVMFunctionType(result, type, k, false));
+    const char *what = reserve ? "reserve" : "workspace";
+    LLVMTypeRef fn_type = LLVMFunctionType(reserve ? e->i32 : e->i64, type, k, false), callee_type;
+    LLVMValueRef fn = begin(n, arena_printf(e->arena, "%s_%s", what, f->name), fn_type);
+    LLVMValueRef callee = runtime_function(n, what, &callee_type);
     for (uint32_t i = 0; i < f->dims.n; i++) dim[i] = LLVMGetParam(fn, i + reserve);
-    LLVMValueRef arg[] = {reserve ? LLVMGetParam(fn, 0) : n->model, LLVMConstInt(e->i32, number, false), stack_array(n, e->i64, dim, f->dims.n)};
-    LLVMTypeRef callee = signature_type(e, reserve ? "ipip" : "lpip", false);
-    LLVMBuildRet(n->b, LLVMBuildCall2(n->b, callee, runtime_function(n, reserve ? "dlc_rt_reserve" : "dlc_rt_workspace", callee), arg, 3, ""));
+    LLVMValueRef arg[] = {reserve ? LLVMGetParam(fn, 0) : n->model, LLVMConstInt(e->i32, number, false),
+                          stack_array(n, e->i64, dim, f->dims.n)};
+    LLVMBuildRet(n->b, LLVMBuildCall2(n->b, callee_type, callee, arg, 3, ""));
 }
 
 /* ---- the descriptor ----------------------------------------------------------------------------------------------------------------- */
@@ -173,16 +188,14 @@ static void dims_entry(Entries *n, const Func *f, uint32_t number, bool reserve)
 /* RtDescriptor: two numbers, the model, then the runtime's functions in the order of its fields. */
 static void descriptor(Entries *n)
 {
-    static const struct Forward field[] = {
-        {"create", "pMp"}, {"destroy", "vp"},      {"error", "pp"},       {"call", "ipippp"}, {"reserve", "ipip"}, {"workspace", "lMip"}, {"init", "ipl"},
-        {"load", "ipp"},   {"load_partial", "ipp"}, {"load_report", "pp"}, {"save", "ipp"},    {"get", "ippps"},    {"set", "ippps"},     {"param_info", "iMip"},
-    };
+    static const char *const field[] = {"create", "destroy",      "error",       "call", "reserve", "workspace", "init",
+                                        "load",   "load_partial", "load_report", "save", "get",     "set",       "param_info"};
     enum { FIELDS = sizeof field / sizeof *field };
     _Static_assert(sizeof(RtDescriptor) == 8 + (1 + FIELDS) * sizeof(void *), "every function of RtDescriptor");
     Emit *e = n->e;
     LLVMValueRef v[3 + FIELDS] = {LLVMConstInt(e->i32, RT_ABI, false), LLVMConstInt(e->i32, sizeof(RtDescriptor), false), n->model};
-    for (int i = 0; i < FIELDS; i++)
-        v[3 + i] = runtime_function(n, arena_printf(e->arena, "dlc_rt_%s", field[i].name), signature_type(e, field[i].signature, false));
+    LLVMTypeRef type;
+    for (int i = 0; i < FIELDS; i++) v[3 + i] = runtime_function(n, field[i], &type);
     LLVMValueRef init = LLVMConstStructInContext(e->context, v, 3 + FIELDS, false);
     LLVMValueRef g = LLVMAddGlobal(e->module, LLVMTypeOf(init), arena_printf(e->arena, "%s_model_1", n->prefix));
     LLVMSetInitializer(g, init);
@@ -192,10 +205,11 @@ static void descriptor(Entries *n)
 
 void artefact_entries(Emit *e, const Program *p, LLVMValueRef model)
 {
-    Entries n = {.e = e, .p = p, .prefix = artefact_prefix(e->arena, p->module), .model = model, .b = LLVMCreateBuilderInContext(e->context)};
-    for (size_t i = 0; i < COUNT(forwards); i++) forward(&n, &forwards[i]);
-    LLVMValueRef count = begin(&n, "param_count", LLVMFunctionType(e->i32, NULL, 0, false));
-    (void)count;
+    Entries n = {.e = e, .p = p, .prefix = artefact_prefix(e->arena, p->module), .model = model};
+    n.b = LLVMCreateBuilderInContext(e->context);
+    for (size_t i = 0; i < COUNT(runtime); i++)         /* these two are made for each function, with its dims */
+        if (strcmp(runtime[i].name, "reserve") && strcmp(runtime[i].name, "workspace")) forward(&n, &runtime[i]);
+    begin(&n, "param_count", LLVMFunctionType(e->i32, NULL, 0, false));
     LLVMBuildRet(n.b, LLVMConstInt(e->i32, p->module->params.n, false));
     for (uint32_t i = 0; i < p->funcs.n; i++) {
         const Func *f = p->funcs.at[i]->func;

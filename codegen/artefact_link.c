@@ -118,7 +118,8 @@ static bool run(Work *w, Command *c)
         if (errno != EINTR) return fail(w, arena_printf(w->a, "cannot wait for `%s`: %s", name, strerror(errno)));
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
     /* 127: what posix_spawn leaves of a program that could not be started. */
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return fail(w, arena_printf(w->a, "cannot run `%s`: is binutils installed?", name));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return fail(w, arena_printf(w->a, "cannot run `%s`: is binutils installed?", name));
     if (WIFSIGNALED(status)) return fail(w, arena_printf(w->a, "`%s` was killed by signal %d", name, WTERMSIG(status)));
     return fail(w, arena_printf(w->a, "`%s` failed: %s", name, complaint(w, output)));
 }
@@ -200,7 +201,9 @@ bool artefact_link(const LinkJob *j, const char **error)
     if (ok) {
         const char *object = file_in(&w, "model.o"), *runtime = file_in(&w, "runtime.o");
         ok = write_file(&w, object, j->object, j->size) && write_file(&w, runtime, embedded_runtime, embedded_runtime_size);
-        if (ok) ok = j->kind == ARTEFACT_SO ? link_so(&w, object, runtime) : j->kind == ARTEFACT_O ? link_o(&w, object, runtime, j->out) : link_a(&w, object, runtime);
+        if (ok && j->kind == ARTEFACT_SO) ok = link_so(&w, object, runtime);
+        else if (ok && j->kind == ARTEFACT_O) ok = link_o(&w, object, runtime, j->out);
+        else if (ok) ok = link_a(&w, object, runtime);
     }
     remove_folder(&w);
     return ok;

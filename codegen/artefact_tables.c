@@ -243,12 +243,13 @@ static int32_t prepared_slot(Tables *t, const ProgramFunc *f, const Step *s, con
     return (int32_t)(uintptr_t)known - 1;
 }
 
-static LLVMValueRef blas_function(Tables *t, DType dtype)
+static LLVMValueRef external(Tables *t, const char *name, bool hidden)
 {
-    const char *name = dtype == DT_f32 ? "cblas_sgemm" : dtype == DT_f64 ? "cblas_dgemm" : NULL;
-    if (!t->o->blas || !name) return NULL;
     LLVMValueRef f = LLVMGetNamedFunction(t->e->module, name);
-    return f ? f : LLVMAddFunction(t->e->module, name, LLVMFunctionType(t->e->void_, NULL, 0, true));
+    if (f) return f;
+    f = LLVMAddFunction(t->e->module, name, LLVMFunctionType(t->e->void_, NULL, 0, true));
+    if (hidden) LLVMSetVisibility(f, LLVMHiddenVisibility);
+    return f;
 }
 
 static LLVMValueRef contract(Polys *ps, const ProgramFunc *f, const Step *s, const ContractCode *c)
@@ -275,7 +276,9 @@ static LLVMValueRef contract(Polys *ps, const ProgramFunc *f, const Step *s, con
     image_pointer(&im, &r->pack_a, or_null(t, c->pack_a));
     image_pointer(&im, &r->pack_b, or_null(t, c->pack_b));
     image_pointer(&im, &r->epilogue, or_null(t, c->epilogue));
-    image_pointer(&im, &r->blas, or_null(t, blas_function(t, c->dtype)));
+    const char *cblas = !t->o->blas ? NULL : c->dtype == DT_f32 ? "cblas_sgemm" : c->dtype == DT_f64 ? "cblas_dgemm" : NULL;
+    image_pointer(&im, &r->blas, or_null(t, cblas ? external(t, "dlc_rt_blas", true) : NULL));
+    image_pointer(&im, &r->cblas, or_null(t, cblas ? external(t, cblas, false) : NULL));
     return image_global(&im);
 }
 
@@ -494,7 +497,8 @@ static LLVMValueRef params(Tables *t, const Module *m)
             if (!dim_is_const(p->type->dim[k], &dim[k])) fail(t, arena_printf(t->a, "%s: its shape is not known", p->path));
         for (uint32_t k = 0; k < p->aliases.n; k++) alias[k] = string(t, p->aliases.at[k]);
         RtParam *r = (RtParam *)(void *)im.at + i;
-        *r = (RtParam){.dtype = p->type->dtype, .rank = p->type->rank, .state = p->state, .must_load = p->must_load, .naliases = p->aliases.n};
+        *r = (RtParam){.dtype = p->type->dtype, .rank = p->type->rank, .state = p->state, .must_load = p->must_load,
+                       .naliases = p->aliases.n};
         image_pointer(&im, &r->path, string(t, p->path));
         image_pointer(&im, &r->dim, array(t, dim, p->type->rank * sizeof *dim, 8));
         image_pointer(&im, &r->alias, pointers(t, alias, p->aliases.n));

@@ -294,7 +294,7 @@ static bool same_index(Dim *const *a, Dim *const *b, uint32_t n) { return !n || 
 static uint32_t value_window(Lower *l, Node *n)
 {
     Node *x = n->arg[0];
-    Dim *x_at[MAX_RANK];
+    Dim *x_at[MAX_RANK] = {0};
     uint32_t inside = NO_INST;
     for (uint32_t i = 0; i < x->type->rank; i++) {
         Dim *first = dim_mul(l->m, l->core_at[i], dim_const(l->m, n->attr.window.stride[i]));

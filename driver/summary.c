@@ -1,8 +1,10 @@
 /* summary.c - `dlc summary`: what is in a model and what a call costs. */
 #include "driver/driver.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/pack.h"
+#include "base/size.h"
 
 /* The value of a dim by name, from texts NAME=N. */
 static bool look_up(void *user, const Atom *sym, int64_t *value)
@@ -38,6 +40,22 @@ static const char *amount(Arena *a, Dim *d, const TextList *dims)
     return arena_printf(a, u ? "%.3g%s" : "%.0f%s", x, unit[u]);
 }
 
+/* Bytes for the values between kernels, as the runtime will place them at these sizes; -1: a dim is open, or too much. */
+static int64_t workspace(Arena *a, const ProgramFunc *f, const TextList *dims)
+{
+    if (f->work >= 0) return f->work;
+    PackItem *item = arena_array(a, PackItem, f->buffers.n + 1);
+    int64_t *offset = arena_array(a, int64_t, f->buffers.n + 1), total, scratch;
+    for (uint32_t i = 0; i < f->buffers.n; i++) {
+        const Buffer *b = &f->buffers.at[i];
+        if (b->kind != BUFFER_WORK || b->shares != NO_BUFFER) continue;
+        item[i] = (PackItem){0, b->first, b->last};
+        if (!dim_with(b->count, dims, &item[i].size) || !size_mul(item[i].size, (int64_t)dtype_size(b->dtype), &item[i].size)) return -1;
+    }
+    if (!pack_scratch(f->buffers.n, &scratch) || !pack(item, f->buffers.n, offset, &total, arena_alloc(a, (size_t)scratch + 8))) return -1;
+    return total;
+}
+
 static void summarise_func(Arena *a, const ProgramFunc *f, const TextList *dims)
 {
     printf("%s(", f->func->name);
@@ -54,7 +72,8 @@ static void summarise_func(Arena *a, const ProgramFunc *f, const TextList *dims)
     printf("  kernels     %u\n", f->steps.n);
     printf("  FLOPs       %s\n", amount(a, flops, dims));
     printf("  bytes moved %s\n", amount(a, bytes, dims));
-    if (f->work >= 0) printf("  workspace   %s\n", size_text(a, (double)f->work));
+    int64_t work = workspace(a, f, dims);
+    if (work >= 0) printf("  workspace   %s\n", size_text(a, (double)work));
     else printf("  workspace   grows with its dims\n");
 }
 
@@ -145,7 +164,8 @@ static void summarise_json(Session *s, const Program *p, const TextList *dims)
         str_fmt(&out, ", \"kernels\": %u", f->steps.n);
         json_amount(&out, a, "flops", flops, dims);
         json_amount(&out, a, "bytes", bytes, dims);
-        if (f->work >= 0) str_fmt(&out, ", \"workspace\": %lld", (long long)f->work);
+        int64_t work = workspace(a, f, dims);
+        if (work >= 0) str_fmt(&out, ", \"workspace\": %lld", (long long)work);
         else str_add(&out, ", \"workspace\": null");
         str_char(&out, '}');
     }

@@ -37,7 +37,6 @@ Module *frontend_compile_text(Arena *a, Diags *d, const char *path, const char *
     c->units = map_new(a);
     c->reported = map_new(a);
     c->n_forward = word(c, "forward");
-    c->n_self = word(c, "self");
     c->n_training = word(c, "training");
     c->n_underscore = word(c, "_");
     c->set_used = o && o->nset ? arena_array(a, bool, o->nset) : NULL;

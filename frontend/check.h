@@ -1,6 +1,6 @@
 /* check.h - inside the checker: an interpreter of the compile-time language whose tensors are IR nodes.
  *
- *   check.c           frontend_compile: files, imports, args, then exports and "init"
+ *   check.c           frontend_compile: the library, the program, then exports and "init"
  *   check_scope.c     scopes, names, lists, what a value is called in messages
  *   check_report.c    errors with their call chain, "not supported yet"
  *   check_dim.c       equality of dims, requirements, types from the tree, matching arguments with signatures
@@ -10,13 +10,14 @@
  *   check_index.c     x[...]             check_pattern.c einsum, rearrange, reduce, repeat
  *   check_builtin.c   the table of builtins and how their arguments are read; the compile-time ones
  *   check_create.c    zeros .. uniform   check_map.c     exp .. where
- *   check_reduce.c    sum .. top_k       check_shape.c   reshape .. segment_max
- *   check_window.c    convolution, pooling, resize
+ *   check_reduce.c    sum .. top_k       check_shape.c   reshape .. unfold
+ *   check_gather.c    take .. segment_max
+ *   check_window.c    convolution and pooling               check_resize.c  resize
  *   check_file.c      files, imports, args, bindings at file level
  *   check_path.c      paths of params    check_export.c  exported functions
  *   check_fact.c      facts of an export: ranges and divisors of its dims
  *   check_func.c      copies of file-level tensors, what is unused goes, init
- *   check_lint.c      unused and hidden names
+ *   check_lint.c      names that are unused, hide others, or that nothing defines
  *
  * A function is evaluated anew at each call, into the IR function being built: its types, its compile-time
  * arguments, even which of its branches exist differ from call to call, so there is nothing to share but text.
@@ -70,7 +71,6 @@ typedef struct Relation { Rel rel; Dim *a, *b; Span span; } Relation;
 typedef struct Place {                  /* a param or state of an instance */
     Param   *param;                     /* its path is found once the file is evaluated */
     Node    *initial;                   /* in the root function; NULL: must be loaded, or poisoned */
-    bool     reached;                   /* by an export */
     VEC(Node *) draws;                  /* random numbers of the initial value: streams follow from the path */
     Func    *func;  Node *node;         /* its argument in the function it was last read in */
     bool     walked;
@@ -83,9 +83,8 @@ typedef struct Closure {                /* something callable */
     const Builtin *builtin;
     Scope         *scope;               /* where it was defined */
     Instance      *self;
-    Unit          *unit;
 } Closure;
-typedef struct ModuleValue { const ModuleDecl *decl; Scope *scope; Unit *unit; } ModuleValue;
+typedef struct ModuleValue { const ModuleDecl *decl; Scope *scope; } ModuleValue;
 
 /* Why an export cannot be compiled yet. */
 typedef struct Poison { DiagCode code; const char *what; Span span, inner; } Poison;
@@ -139,7 +138,6 @@ typedef struct Entry {
     Unit       *from;                   /* imported from */
     bool        loop;                   /* a variable of a for: not part of paths */
     bool        clash;                  /* two imports bring it */
-    bool        read;                   /* imports: somebody used it */
 } Entry;
 
 struct Scope {
@@ -185,8 +183,7 @@ struct Frame {
     bool        module_body;
     bool        done;                   /* a return was executed */
     Value       result;
-    Span        result_at;
-    Unit       *unit;
+    Span        result_at;              /* what the value came from, for messages */
     uint32_t    depth;
 };
 
@@ -230,7 +227,7 @@ struct Check {
     Func     *root;                     /* file-level tensors and initial values; never part of the result */
     Node     *seed;                     /* its argument */
     Func     *func;                     /* being built: root or an export */
-    Node    **map;                      /* root nodes -> copies in func, by id */
+    Node    **map;                      /* root nodes -> the copy last made, by id */
     VEC(Place *) root_places;           /* by number of root's argument; NULL: the seed */
     bool      training;
 
@@ -239,7 +236,6 @@ struct Check {
     Scope    *define;                   /* where bindings go */
     Instance *self;
     Frame    *frame;
-    Unit     *unit;                     /* whose text is being evaluated */
     Place    *initial;                  /* whose initial value is being evaluated */
     uint32_t  nest;
     uint64_t  steps;
@@ -258,7 +254,7 @@ struct Check {
     Diag      spare;                    /* takes notes of what was reported before */
     Diag     *last;  uint32_t last_chain;
 
-    const char *n_forward, *n_self, *n_training, *n_underscore;
+    const char *n_forward, *n_training, *n_underscore;
 };
 
 /* ---- check_report.c ---- */
@@ -268,9 +264,9 @@ void  note(Check *c, Diag *to, Span at, const char *fmt, ...) PRINTF(4, 5);
 Value fail(Check *c, DiagCode code, Span at, const char *fmt, ...) PRINTF(4, 5);
 Value unsupported(Check *c, DiagCode code, Span at, const char *fmt, ...) PRINTF(4, 5);
 void  suggest(Check *c, Diag *to, const char *word, const char *const *candidates, uint32_t n);
-bool  in_library(const Check *c, Span s);
 Span  user_place(const Check *c, Span s);               /* the line of the user that led to s */
 const char *frame_name(Check *c, const Frame *f);       /* "Linear.forward" */
+bool  too_many_errors(const Check *c);
 bool  step(Check *c, uint64_t n, Span at);              /* false: too much work, reported */
 
 /* ---- check_scope.c ---- */
@@ -302,7 +298,6 @@ Value  eval_type(Check *c, const TypeExpr *t);          /* as an expression */
 /* Does v fit the declared type? Converts numbers; binds dims that come into being. what: "argument `x` of `f`". */
 bool   match_value(Check *c, const TypeExpr *t, Value *v, Rest *rest, bool result, Span at, const char *what);
 bool   declare_type(Check *c, const TypeExpr *t, Func *f, const char *what, Type **out);    /* of an export's parameter */
-bool   is_kind(const char *name);                       /* int, fn, module, ... */
 bool   fresh_dim(Check *c, const Expr *e);              /* a new symbolic dim? */
 void   dim_origins(Check *c, Diag *to, const Expr *e);  /* notes: where the names in e got their values */
 
@@ -310,8 +305,6 @@ void   dim_origins(Check *c, Diag *to, const Expr *e);  /* notes: where the name
 Value  eval(Check *c, const Expr *e);
 Value  eval_exprs(Check *c, Expr *const *e, uint32_t n, Span at);   /* one: its value; more: a tuple */
 Value  eval_if(Check *c, const Expr *e, bool want_value);
-Value  member_of(Check *c, Value x, const char *name, Span at, Span name_at);
-bool   truth(Check *c, Value v, Span at, bool *result);             /* compile-time condition; false: reported or poison in v */
 bool   iterate(Check *c, Value v, Span at, List **out);
 bool   bind_names(Check *c, const char *const *names, const Span *spans, uint32_t n, Value v, Span at, Scope *s, bool loop);
 bool   unpack(Check *c, Value v, uint32_t n, Span at, Value *out);
@@ -323,9 +316,7 @@ void   hoist(Check *c, const Body *b);
 /* ---- check_call.c ---- */
 Value  call_value(Check *c, Value f, const Arguments *a, bool direct);
 Value  eval_call_expr(Check *c, const Expr *e, const Value *piped, const Span *piped_at);
-Value  call_closure(Check *c, Closure *f, const Arguments *a, bool direct);
 Value  call1(Check *c, Value f, Value x, Span at);      /* f(x) */
-bool   check_facts(Check *c, const Fn *f, Span at);     /* of a call; what only the entry knows becomes a requirement */
 Value  check_results(Check *c, const Fn *f, Value v, Rest *rest, Span at);
 
 /* ---- check_arith.c ---- */
@@ -338,7 +329,6 @@ Node  *node2(Check *c, Op op, Node *x, Node *y, Span at);
 Node  *as_node(Check *c, Value v);                      /* of a tensor or place, in the current function */
 Node  *number_as(Check *c, Value v, DType t, Span at);  /* a number as a scalar of a dtype; NULL: does not fit, reported */
 Node  *operand(Check *c, Value v, Span at);             /* a tensor; numbers become i32, f32. NULL: reported */
-bool   broadcast2(Check *c, Node **a, Node **b, Span at, const char *what);
 bool   broadcast_shapes(Check *c, Type *a, Type *b, Span at, const char *what, Node *na, Node *nb, uint32_t *rank, Dim **dim);
 Node  *broadcast_to(Check *c, Node *x, uint32_t rank, Dim *const *dim, Span at);
 Node  *scalar_const(Check *c, DType t, double v, Span at);
@@ -347,10 +337,7 @@ Node  *cast_to(Check *c, Node *n, DType t, Span at);
 Node  *dim_node(Check *c, Dim *d, DType t, Span at);
 /* Both as tensors of one dtype and shape, numbers taking the other's dtype. */
 bool   meet(Check *c, Value a, Value b, Span at, Span a_at, Span b_at, const char *what, Node **x, Node **y);
-bool   meet_dtype(Check *c, Value a, Value b, Span at, Span a_at, Span b_at, const char *what, Node **x, Node **y);
-Value  number_binary(Check *c, BinOp op, Value a, Value b, Span at);
 Node  *weak_node(Check *c, Value v, Span at);           /* a number as an f64 scalar */
-Node  *matmul(Check *c, Node *a, Node *b, Span at);
 bool   number_fits(int64_t v, DType t);
 
 /* ---- check_cast.c ---- */
@@ -379,7 +366,6 @@ bool   arg_dim(Check *c, Call *k, uint32_t i, Dim **out);
 bool   arg_type(Check *c, Call *k, uint32_t i, Type **out);
 bool   arg_option(Check *c, Call *k, uint32_t i, const char *const *options, uint32_t n, uint32_t *which);
 bool   arg_list(Check *c, Call *k, uint32_t i, List **out);
-bool   value_axis(Check *c, Value v, uint32_t rank, Span at, uint32_t *axis);
 const char *arg_name(Check *c, const Call *k, uint32_t i);
 Value  bad_arg(Check *c, Call *k, uint32_t i, const char *wanted);
 const Builtin *builtin_find(const char *name);
@@ -391,31 +377,30 @@ BuiltinFn bi_reduce, bi_mean, bi_argreduce, bi_cumsum, bi_sort, bi_top_k;
 BuiltinFn bi_conv, bi_conv_transpose, bi_max_pool, bi_avg_pool, bi_resize;
 BuiltinFn bi_reshape, bi_broadcast, bi_concat, bi_stack, bi_split, bi_flip, bi_pad, bi_unfold;
 BuiltinFn bi_take, bi_take_along, bi_one_hot, bi_slice, bi_put, bi_scatter_add, bi_segment;
-Value  fold_list(Check *c, Call *k, RedKind kind);
 Node  *reduce_axes(Check *c, RedKind kind, Node *x, uint32_t axes, bool keep, Span at);
 Node  *splat(Check *c, Node *scalar, Type *t, Span at);
 Node  *lowest(Check *c, DType t, bool highest, Span at);
 Node  *iota_node(Check *c, Type *t, uint32_t axis, Span at);
-Node  *concat_nodes(Check *c, Node **x, uint32_t n, uint32_t axis, Span at);
 Node  *reshape_to(Check *c, Node *x, uint32_t rank, Dim *const *dim, Span at);     /* counts are known to agree */
 bool   product(Check *c, Dim *const *dim, uint32_t n, Span at, Dim **out);
 Value  min_max_values(Check *c, bool want_max, Value a, Value b, Span at, Span a_at, Span b_at);
 
 /* ---- check_path.c ---- */
 void   find_paths(Check *c);
-uint64_t path_stream(const char *path, uint64_t ordinal);
 
 /* ---- check_export.c ---- */
 void   compile_exports(Check *c);
-Node  *place_node(Check *c, Place *p);
+
+/* ---- check_fact.c ---- */
+bool   prepare_facts(Check *c, const Fn *f, Func *func);
 
 /* ---- check_func.c ---- */
+Node  *place_node(Check *c, Place *p);                  /* a param or state as an argument of the current function */
 Node  *import_node(Check *c, Node *root_node);          /* its copy in the current function */
 void   begin_func(Check *c, Func *f);                   /* from here on nodes go there */
 void   prune(Check *c, Func *f);                        /* drop nodes and params that no result needs */
 void   mark_indices(Check *c, Func *f);                 /* Arg.is_index */
 void   build_init(Check *c);
-bool   prepare_facts(Check *c, const Fn *f, Func *func);
 
 /* ---- check_file.c ---- */
 Unit  *load_program(Check *c, const char *path, const char *text, size_t n);

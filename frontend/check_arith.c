@@ -8,6 +8,9 @@
 
 #include "frontend/check.h"
 
+/* Nodes are made in an order that the text fixes: never two calls that make nodes among the arguments of one call,
+ * whose order C leaves open. */
+
 /* ---- nodes ------------------------------------------------------------------------------------------ */
 
 Node *node(Check *c, Op op, uint32_t n, Node *const *arg, const Attr *attr, Type *type, Span at)
@@ -90,7 +93,8 @@ static bool float_fits(double v, DType t)
 static Node *relation_node(Check *c, Relation *r, Span at)
 {
     static const Op op[] = {[REL_EQ] = OP_eq, [REL_NE] = OP_ne, [REL_LT] = OP_lt, [REL_LE] = OP_le};
-    return node2(c, op[r->rel], dim_node(c, r->a, DT_i64, at), dim_node(c, r->b, DT_i64, at), at);
+    Node *a = dim_node(c, r->a, DT_i64, at), *b = dim_node(c, r->b, DT_i64, at);
+    return node2(c, op[r->rel], a, b, at);
 }
 
 Node *weak_node(Check *c, Value v, Span at)
@@ -243,7 +247,7 @@ static bool is_compare(BinOp op) { return op >= BIN_eq && op <= BIN_ge; }
 
 static Value weak_binary(Check *c, BinOp op, Value a, Value b, Span at)
 {
-    Node *n = node2(c, tensor_op(op), weak_node(c, a, at), weak_node(c, b, at), at);
+    Node *x = weak_node(c, a, at), *y = weak_node(c, b, at), *n = node2(c, tensor_op(op), x, y, at);
     if (!n) return v_error();
     if (is_compare(op)) return tensor_value(c, n);
     bool whole = whole_result(op) && (is_whole(a) || (a.kind == V_WEAK && a.whole)) && (is_whole(b) || (b.kind == V_WEAK && b.whole));
@@ -279,7 +283,7 @@ static Value dim_binary(Check *c, BinOp op, Value va, Value vb, Span at)
     return r ? dim_value_of(r) : fail(c, DL_overflow, at, "this dim becomes too large or too complicated");
 }
 
-Value number_binary(Check *c, BinOp op, Value a, Value b, Span at)
+static Value number_binary(Check *c, BinOp op, Value a, Value b, Span at)
 {
     if (a.kind == V_INT && b.kind == V_INT) return int_binary(c, op, a.i, b.i, at);
     if (is_const_number(a) && is_const_number(b))
@@ -333,7 +337,7 @@ Node *broadcast_to(Check *c, Node *x, uint32_t rank, Dim *const *dim, Span at)
     return node(c, OP_broadcast, 1, &x, &attr, t, at);
 }
 
-bool broadcast2(Check *c, Node **a, Node **b, Span at, const char *what)
+static bool broadcast2(Check *c, Node **a, Node **b, Span at, const char *what)
 {
     uint32_t rank;
     Dim *dim[MAX_RANK];
@@ -345,7 +349,7 @@ bool broadcast2(Check *c, Node **a, Node **b, Span at, const char *what)
     return *a && *b;
 }
 
-bool meet_dtype(Check *c, Value a, Value b, Span at, Span a_at, Span b_at, const char *what, Node **x, Node **y)
+static bool meet_dtype(Check *c, Value a, Value b, Span at, Span a_at, Span b_at, const char *what, Node **x, Node **y)
 {
     if (is_poison(a) || is_poison(b)) return false;
     bool ta = is_tensor(a), tb = is_tensor(b);
@@ -388,6 +392,68 @@ bool meet_dtype(Check *c, Value a, Value b, Span at, Span a_at, Span b_at, const
 bool meet(Check *c, Value a, Value b, Span at, Span a_at, Span b_at, const char *what, Node **x, Node **y)
 {
     return meet_dtype(c, a, b, at, a_at, b_at, what, x, y) && broadcast2(c, x, y, at, what);
+}
+
+/* ---- matrix products ------------------------------------------------------------------------------------------ */
+
+/* a[..., n, k] @ b[..., k, m]; a vector is a row on the left, a column on the right. Leading axes broadcast. */
+static Node *matmul(Check *c, Node *a, Node *b, Span at)
+{
+    Type *ta = a->type, *tb = b->type;
+    if (ta->dtype != tb->dtype || !dtype_is_number(ta->dtype)) {
+        Diag *d = problem(c, DL_dtype_mismatch, at, "`@`: dtypes differ or are no numbers, %s and %s", type_text(c->a, ta), type_text(c->a, tb));
+        note_shape(c, d, a);
+        note_shape(c, d, b);
+        return NULL;
+    }
+    if (!ta->rank || !tb->rank) {
+        fail(c, DL_rank, at, "`@` needs axes on both sides: %s and %s; use `*` for scalars", type_text(c->a, ta), type_text(c->a, tb));
+        return NULL;
+    }
+    uint32_t ka = ta->rank - 1, kb = tb->rank > 1 ? tb->rank - 2 : 0;
+    Same same = same_dim(c, ta->dim[ka], tb->dim[kb], at);
+    if (same == SAME_no) {
+        Diag *d = problem(c, DL_matmul, at, "`@`: the inner dims differ, %s and %s: %s and %s", type_text(c->a, ta), type_text(c->a, tb),
+                          dim_text(c->a, ta->dim[ka]), dim_text(c->a, tb->dim[kb]));
+        note_shape(c, d, a);
+        note_shape(c, d, b);
+        int64_t last;
+        if (tb->rank > 1 && same_dim(c, ta->dim[ka], tb->dim[tb->rank - 1], at) == SAME_yes && dim_is_const(ta->dim[ka], &last))
+            note(c, d, (Span){0}, "the right one transposed, `'`, would fit");
+        return NULL;
+    }
+    uint32_t la = ta->rank > 2 ? ta->rank - 2 : 0, lb = tb->rank > 2 ? tb->rank - 2 : 0, batch = 0;
+    if (la && lb) {                     /* leading axes of both: broadcast them, keep the last two */
+        Dim *dims[MAX_RANK], *own[MAX_RANK];
+        Type *xa = type_tensor(c->m, ta->dtype, la, ta->dim), *xb = type_tensor(c->m, tb->dtype, lb, tb->dim);
+        if (!broadcast_shapes(c, xa, xb, at, "`@`, leading axes", a, b, &batch, dims)) return NULL;
+        memcpy(own, dims, batch * sizeof *own);
+        own[batch] = ta->dim[ta->rank - 2];
+        own[batch + 1] = ta->dim[ta->rank - 1];
+        a = broadcast_to(c, a, batch + 2, own, at);
+        own[batch] = same == SAME_required ? ta->dim[ka] : tb->dim[tb->rank - 2];
+        own[batch + 1] = tb->dim[tb->rank - 1];
+        b = broadcast_to(c, b, batch + 2, own, at);
+    } else if (same == SAME_required) { /* from here on one dim stands for both */
+        Dim *own[MAX_RANK];
+        memcpy(own, tb->dim, tb->rank * sizeof *own);
+        own[kb] = ta->dim[ka];
+        b = retype(c, b, type_tensor(c->m, tb->dtype, tb->rank, own), at);
+    }
+    if (!a || !b) return NULL;
+    Attr attr = {.dot = {.nbatch = (uint8_t)batch, .ncontract = 1}};
+    for (uint32_t i = 0; i < batch; i++) attr.dot.lbatch[i] = attr.dot.rbatch[i] = (uint8_t)i;
+    attr.dot.lcontract[0] = (uint8_t)(a->type->rank - 1);
+    attr.dot.rcontract[0] = (uint8_t)(b->type->rank > 1 ? b->type->rank - 2 : 0);
+    Node *r = node(c, OP_dot, 2, (Node *[]){a, b}, &attr, NULL, at);
+    if (!r || la || !lb || ta->rank < 2) return r;
+    /* a[n, k] @ b[batch, k, m] gave [n, batch, m] */
+    Attr perm = {0};
+    uint32_t rank = r->type->rank;
+    for (uint32_t i = 0; i + 2 < rank; i++) perm.perm[i] = (uint8_t)(i + 1);
+    perm.perm[rank - 2] = 0;
+    perm.perm[rank - 1] = (uint8_t)(rank - 1);
+    return node(c, OP_transpose, 1, &r, &perm, NULL, at);
 }
 
 /* ---- operators on tensors ----------------------------------------------------------------------------------- */
@@ -553,66 +619,4 @@ Value unary(Check *c, UnOp op, Value x, Span at)
     attr.perm[r - 1] = (uint8_t)(r - 2);
     attr.perm[r - 2] = (uint8_t)(r - 1);
     return tensor_value(c, node(c, OP_transpose, 1, &n, &attr, NULL, at));
-}
-
-/* ---- matrix products ------------------------------------------------------------------------------------------ */
-
-/* a[..., n, k] @ b[..., k, m]; a vector is a row on the left, a column on the right. Leading axes broadcast. */
-Node *matmul(Check *c, Node *a, Node *b, Span at)
-{
-    Type *ta = a->type, *tb = b->type;
-    if (ta->dtype != tb->dtype || !dtype_is_number(ta->dtype)) {
-        Diag *d = problem(c, DL_dtype_mismatch, at, "`@`: dtypes differ or are no numbers, %s and %s", type_text(c->a, ta), type_text(c->a, tb));
-        note_shape(c, d, a);
-        note_shape(c, d, b);
-        return NULL;
-    }
-    if (!ta->rank || !tb->rank) {
-        fail(c, DL_rank, at, "`@` needs axes on both sides: %s and %s; use `*` for scalars", type_text(c->a, ta), type_text(c->a, tb));
-        return NULL;
-    }
-    uint32_t ka = ta->rank - 1, kb = tb->rank > 1 ? tb->rank - 2 : 0;
-    Same same = same_dim(c, ta->dim[ka], tb->dim[kb], at);
-    if (same == SAME_no) {
-        Diag *d = problem(c, DL_matmul, at, "`@`: the inner dims differ, %s and %s: %s and %s", type_text(c->a, ta), type_text(c->a, tb),
-                          dim_text(c->a, ta->dim[ka]), dim_text(c->a, tb->dim[kb]));
-        note_shape(c, d, a);
-        note_shape(c, d, b);
-        int64_t last;
-        if (tb->rank > 1 && same_dim(c, ta->dim[ka], tb->dim[tb->rank - 1], at) == SAME_yes && dim_is_const(ta->dim[ka], &last))
-            note(c, d, (Span){0}, "the right one transposed, `'`, would fit");
-        return NULL;
-    }
-    uint32_t la = ta->rank > 2 ? ta->rank - 2 : 0, lb = tb->rank > 2 ? tb->rank - 2 : 0, batch = 0;
-    if (la && lb) {                     /* leading axes of both: broadcast them, keep the last two */
-        Dim *dims[MAX_RANK], *own[MAX_RANK];
-        Type *xa = type_tensor(c->m, ta->dtype, la, ta->dim), *xb = type_tensor(c->m, tb->dtype, lb, tb->dim);
-        if (!broadcast_shapes(c, xa, xb, at, "`@`, leading axes", a, b, &batch, dims)) return NULL;
-        memcpy(own, dims, batch * sizeof *own);
-        own[batch] = ta->dim[ta->rank - 2];
-        own[batch + 1] = ta->dim[ta->rank - 1];
-        a = broadcast_to(c, a, batch + 2, own, at);
-        own[batch] = same == SAME_required ? ta->dim[ka] : tb->dim[tb->rank - 2];
-        own[batch + 1] = tb->dim[tb->rank - 1];
-        b = broadcast_to(c, b, batch + 2, own, at);
-    } else if (same == SAME_required) { /* from here on one dim stands for both */
-        Dim *own[MAX_RANK];
-        memcpy(own, tb->dim, tb->rank * sizeof *own);
-        own[kb] = ta->dim[ka];
-        b = retype(c, b, type_tensor(c->m, tb->dtype, tb->rank, own), at);
-    }
-    if (!a || !b) return NULL;
-    Attr attr = {.dot = {.nbatch = (uint8_t)batch, .ncontract = 1}};
-    for (uint32_t i = 0; i < batch; i++) attr.dot.lbatch[i] = attr.dot.rbatch[i] = (uint8_t)i;
-    attr.dot.lcontract[0] = (uint8_t)(a->type->rank - 1);
-    attr.dot.rcontract[0] = (uint8_t)(b->type->rank > 1 ? b->type->rank - 2 : 0);
-    Node *r = node(c, OP_dot, 2, (Node *[]){a, b}, &attr, NULL, at);
-    if (!r || la || !lb || ta->rank < 2) return r;
-    /* a[n, k] @ b[batch, k, m] gave [n, batch, m] */
-    Attr perm = {0};
-    uint32_t rank = r->type->rank;
-    for (uint32_t i = 0; i + 2 < rank; i++) perm.perm[i] = (uint8_t)(i + 1);
-    perm.perm[rank - 2] = 0;
-    perm.perm[rank - 1] = (uint8_t)(rank - 1);
-    return node(c, OP_transpose, 1, &r, &perm, NULL, at);
 }

@@ -209,7 +209,7 @@ Node *arg_tensor(Check *c, Call *k, uint32_t i)
     return NULL;
 }
 
-bool value_axis(Check *c, Value v, uint32_t rank, Span at, uint32_t *axis)
+static bool value_axis(Check *c, Value v, uint32_t rank, Span at, uint32_t *axis)
 {
     if (v.kind != V_INT) {
         if (!is_poison(v)) fail(c, DL_bad_axis, at, "an axis is an int, not %s", kind_text(c, v));

@@ -95,11 +95,11 @@ static bool may_enter(Check *c, const Frame *f)
     return true;
 }
 
-typedef struct Saved { Scope *scope, *define; Instance *self; Frame *frame; Unit *unit; Place *initial; } Saved;
+typedef struct Saved { Scope *scope, *define; Instance *self; Frame *frame; Place *initial; } Saved;
 
 static Saved save(const Check *c)
 {
-    return (Saved){c->scope, c->define, c->self, c->frame, c->unit, c->initial};
+    return (Saved){c->scope, c->define, c->self, c->frame, c->initial};
 }
 static void restore(Check *c, Saved s)
 {
@@ -107,13 +107,12 @@ static void restore(Check *c, Saved s)
     c->define = s.define;
     c->self = s.self;
     c->frame = s.frame;
-    c->unit = s.unit;
     c->initial = s.initial;
 }
 
 /* ---- functions ---------------------------------------------------------------------------------------------- */
 
-bool check_facts(Check *c, const Fn *f, Span at)
+static bool check_facts(Check *c, const Fn *f, Span at)
 {
     for (uint32_t i = 0; i < f->nfacts; i++) {
         const Expr *e = f->fact[i];
@@ -177,14 +176,14 @@ static Value run_function(Check *c, Frame *frame, const Fn *f, Value *value, Spa
     return check_results(c, f, v, &rest, frame->result_at);
 }
 
-Value call_closure(Check *c, Closure *f, const Arguments *a, bool direct)
+static Value call_closure(Check *c, Closure *f, const Arguments *a, bool direct)
 {
     for (uint32_t i = 0; i < a->n; i++)
         if (is_poison(a->value[i])) return a->value[i];
     if (f->builtin) return call_builtin(c, f->builtin, a);
     const Fn *fn = f->fn;
     Frame frame = {.up = c->frame, .name = fn->name ? fn->name : "fn", .decl = fn, .home = f->scope, .call = a->span,
-                   .direct = direct && fn->name, .unit = f->unit, .depth = c->frame ? c->frame->depth + 1 : 1};
+                   .direct = direct && fn->name, .depth = c->frame ? c->frame->depth + 1 : 1};
     if (f->self && fn->name && scope_find(f->self->members, fn->name)) frame.of = f->self->module->decl->name;
     if (!may_enter(c, &frame)) return v_error();
     Value *value = arena_array(c->a, Value, fn->nparams + 1);
@@ -193,7 +192,6 @@ Value call_closure(Check *c, Closure *f, const Arguments *a, bool direct)
     Saved saved = save(c);
     c->scope = c->define = scope_new(c, f->scope);
     c->self = f->self;
-    c->unit = f->unit;
     Value v = run_function(c, &frame, fn, value, at);
     restore(c, saved);
     return v;
@@ -212,7 +210,7 @@ static Value instantiate(Check *c, ModuleValue *m, const Arguments *a, bool dire
         return v_error();
     }
     Frame frame = {.up = c->frame, .name = decl->name, .decl = decl, .home = m->scope, .call = a->span, .direct = direct, .module_body = true,
-                   .unit = m->unit, .depth = c->frame ? c->frame->depth + 1 : 1};
+                   .depth = c->frame ? c->frame->depth + 1 : 1};
     if (!may_enter(c, &frame)) return v_error();
     Value *value = arena_array(c->a, Value, decl->nparams + 1);
     Span *at = arena_array(c->a, Span, decl->nparams + 1);
@@ -226,7 +224,6 @@ static Value instantiate(Check *c, ModuleValue *m, const Arguments *a, bool dire
     c->scope = inst->args;
     c->define = inst->members;
     c->self = inst;
-    c->unit = m->unit;
     c->initial = NULL;
     Value result = v_error();
     if (define_parameters(c, decl->name, decl->param, decl->nparams, value, at, &rest, inst->args)) {

@@ -182,7 +182,7 @@ Node *retype(Check *c, Node *n, Type *t, Span at)
 
 static const char *const kinds[] = {"int", "float", "bool", "string", "list", "type", "dim", "fn", "module"};
 
-bool is_kind(const char *name)
+static bool is_kind(const char *name)
 {
     for (size_t i = 0; i < COUNT(kinds); i++)
         if (!strcmp(kinds[i], name)) return true;

@@ -95,10 +95,9 @@ static Value add_results(Check *c, const Fn *fn, Func *f, Value v, Span at, Map 
 static Value build(Check *c, const Fn *fn, Func *f)
 {
     Map *taken = map_new(c->a);
-    Frame frame = {.name = fn->name, .decl = fn, .home = c->program->scope, .direct = true, .unit = c->program, .depth = 1, .result_at = fn->span};
+    Frame frame = {.name = fn->name, .decl = fn, .home = c->program->scope, .direct = true, .depth = 1, .result_at = fn->span};
     c->scope = c->define = scope_new(c, c->program->scope);
     c->self = NULL;
-    c->unit = c->program;
     c->initial = NULL;
     c->training = fn->train;
     c->frame = NULL;

@@ -5,7 +5,7 @@
 
 #include "frontend/check.h"
 
-bool truth(Check *c, Value v, Span at, bool *result)
+static bool truth(Check *c, Value v, Span at, bool *result)
 {
     (void)c;
     if (v.kind == V_BOOL) {
@@ -121,7 +121,7 @@ static Value instance_member(Check *c, Value x, const char *name, Span name_at, 
     return v_error();
 }
 
-Value member_of(Check *c, Value x, const char *name, Span at, Span name_at)
+static Value member_of(Check *c, Value x, const char *name, Span at, Span name_at)
 {
     switch ((ValueKind)x.kind) {
     case V_ERROR: case V_UNSUPPORTED: return x;
@@ -245,7 +245,7 @@ static Value eval_member(Check *c, const Expr *e)
 static Value eval_fn(Check *c, const Expr *e)
 {
     Closure *f = arena_new(c->a, Closure);
-    *f = (Closure){.fn = e->fn, .scope = c->scope, .self = c->self, .unit = c->unit};
+    *f = (Closure){.fn = e->fn, .scope = c->scope, .self = c->self};
     return (Value){.kind = V_FN, .fn = f};
 }
 

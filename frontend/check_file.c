@@ -202,12 +202,10 @@ static void declare_names(Check *c, Unit *u)
 static void run_unit(Check *c, Unit *u)
 {
     Scope *scope = c->scope, *define = c->define;
-    Frame *outer = c->frame, frame = {.name = u->path, .direct = true, .unit = u};
-    Unit *unit = c->unit;
+    Frame *outer = c->frame, frame = {.name = u->path, .direct = true};
     u->running = true;
     c->scope = c->define = u->scope;
     c->frame = &frame;
-    c->unit = u;
     const Body *b = &u->file->body;
     declare_names(c, u);
     for (uint32_t i = 0; i < b->n; i++)
@@ -223,7 +221,6 @@ static void run_unit(Check *c, Unit *u)
     c->scope = scope;
     c->define = define;
     c->frame = outer;
-    c->unit = unit;
     vec_push(c->a, &c->order, u);
     if (!u->library) lint_unit(c, u);
 }

@@ -10,7 +10,14 @@ void begin_func(Check *c, Func *f)
     c->func = f;
     c->required = map_new(c->a);
     c->reached_poison = NULL;
-    c->map = arena_array(c->a, Node *, (size_t)c->root->nodes_made + 1);
+    if (!c->map) c->map = arena_array(c->a, Node *, (size_t)c->root->nodes_made + 1);      /* root grows no more */
+}
+
+/* The copy of a root node in the current function, if there is one. */
+static Node *mapped(const Check *c, const Node *n)
+{
+    Node *copy = c->map[n->id];
+    return copy && copy->func == c->func ? copy : NULL;
 }
 
 /* A param or state, as an argument of the current function. */
@@ -18,13 +25,10 @@ Node *place_node(Check *c, Place *p)
 {
     if (p->func == c->func) return p->node;
     Param *param = p->param;
-    if (c->func != c->root) {
-        if (!param->path) {
-            Diag *d = problem(c, DL_no_path, param->span, "no file-level name leads to this %s, so it has no name in files of weights", param->state ? "state" : "param");
-            note(c, d, (Span){0}, "bind the instance it belongs to to a name");
-            return NULL;
-        }
-        p->reached = true;
+    if (c->func != c->root && !param->path) {
+        Diag *d = problem(c, DL_no_path, param->span, "no file-level name leads to this %s, so it has no name in files of weights", param->state ? "state" : "param");
+        note(c, d, (Span){0}, "bind the instance it belongs to to a name");
+        return NULL;
     }
     p->func = c->func;
     p->node = func_arg(c->func, ARG_PARAM, param->path ? param->path : "param", param->type, param, param->span);
@@ -41,7 +45,7 @@ static Node *replaced(Check *c, Node *n, Node **instead)
     if (!p) return c->seed;             /* only init asks for it */
     if (c->seed->func != c->func) return place_node(c, p);
     *instead = p->initial;              /* in init a param is its initial value */
-    return *instead ? c->map[(*instead)->id] : NULL;
+    return *instead ? mapped(c, *instead) : NULL;
 }
 
 /* Copies operands first, without recursion: file-level loops can make deep graphs. */
@@ -51,7 +55,7 @@ Node *import_node(Check *c, Node *root_node)
     vec_push(c->a, &stack, root_node);
     while (stack.n) {
         Node *n = stack.at[stack.n - 1], *instead;
-        if (c->map[n->id]) { stack.n--; continue; }
+        if (mapped(c, n)) { stack.n--; continue; }
         if (!step(c, 1, n->span)) return NULL;
         if (n->op == OP_arg) {
             Node *r = replaced(c, n, &instead);
@@ -69,7 +73,7 @@ Node *import_node(Check *c, Node *root_node)
         }
         uint32_t before = stack.n;
         for (uint32_t i = 0; i < n->nargs; i++)
-            if (!c->map[n->arg[i]->id]) vec_push(c->a, &stack, n->arg[i]);
+            if (!mapped(c, n->arg[i])) vec_push(c->a, &stack, n->arg[i]);
         if (stack.n > before) continue;
         Node **arg = arena_array(c->a, Node *, n->nargs + 1);
         for (uint32_t i = 0; i < n->nargs; i++) arg[i] = c->map[n->arg[i]->id];

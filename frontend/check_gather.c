@@ -78,7 +78,8 @@ Value bi_one_hot(Check *c, Call *k)
     ids = reshape_to(c, ids, r + 1, dim, k->span);
     dim[r] = n;
     if (!ids || !make_type(c, ids->type->dtype, r + 1, dim, k->at[1], &t)) return v_error();
-    Node *same = node2(c, OP_eq, broadcast_to(c, ids, r + 1, dim, k->span), iota_node(c, t, r, k->span), k->span);
+    ids = broadcast_to(c, ids, r + 1, dim, k->span);
+    Node *same = node2(c, OP_eq, ids, iota_node(c, t, r, k->span), k->span);
     return tensor_value(c, cast_to(c, same, dtype, k->span));
 }
 

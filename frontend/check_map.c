@@ -96,7 +96,8 @@ Value min_max_values(Check *c, bool want_max, Value a, Value b, Span at, Span a_
     Op op = want_max ? OP_max : OP_min;
     if (is_number(a) && is_number(b)) {
         bool whole = (is_whole(a) || a.whole) && (is_whole(b) || b.whole);
-        return weak(c, node2(c, op, weak_node(c, a, at), weak_node(c, b, at), at), whole);
+        Node *p = weak_node(c, a, at), *q = weak_node(c, b, at);
+        return weak(c, node2(c, op, p, q, at), whole);
     }
     const char *what = want_max ? "`maximum`" : "`minimum`";
     if (!meet(c, a, b, at, a_at, b_at, what, &x, &y)) return v_error();
@@ -132,7 +133,8 @@ Value bi_where(Check *c, Call *k)
     uint32_t rank;
     Dim *dim[MAX_RANK];
     if (!broadcast_shapes(c, condition->type, x->type, k->span, "`where`", condition, x, &rank, dim)) return v_error();
-    Node *args[3] = {broadcast_to(c, condition, rank, dim, k->span), broadcast_to(c, x, rank, dim, k->span), broadcast_to(c, y, rank, dim, k->span)};
+    Node *args[3] = {condition, x, y};
+    for (int i = 0; i < 3; i++) args[i] = broadcast_to(c, args[i], rank, dim, k->span);
     return tensor_value(c, node(c, OP_select, 3, args, NULL, NULL, k->span));
 }
 

@@ -27,6 +27,15 @@ static void walk_scope(Walk *w, const Scope *s, const char *path, uint32_t depth
     }
 }
 
+/* FNV-1a of the path, then of the number of the draw. */
+static uint64_t path_stream(const char *path, uint64_t ordinal)
+{
+    uint64_t h = 0xCBF29CE484222325u;
+    for (; *path; path++) h = (h ^ (unsigned char)*path) * 0x100000001B3u;
+    for (int i = 0; i < 8; i++) h = (h ^ (ordinal >> (8 * i) & 255)) * 0x100000001B3u;
+    return h;
+}
+
 static void walk_place(Walk *w, Place *p, const char *path)
 {
     Param *param = p->param;
@@ -76,13 +85,4 @@ void find_paths(Check *c)
 {
     Walk w = {.c = c};
     walk_unit(&w, c->program, "", 0);
-}
-
-/* FNV-1a of the path, then of the number of the draw. */
-uint64_t path_stream(const char *path, uint64_t ordinal)
-{
-    uint64_t h = 0xCBF29CE484222325u;
-    for (; *path; path++) h = (h ^ (unsigned char)*path) * 0x100000001B3u;
-    for (int i = 0; i < 8; i++) h = (h ^ (ordinal >> (8 * i) & 255)) * 0x100000001B3u;
-    return h;
 }

@@ -16,7 +16,7 @@ Node *reduce_axes(Check *c, RedKind kind, Node *x, uint32_t axes, bool keep, Spa
     return reshape_to(c, r, t->rank, dim, at);
 }
 
-Value fold_list(Check *c, Call *k, RedKind kind)
+static Value fold_list(Check *c, Call *k, RedKind kind)
 {
     List *l = k->arg[0].list;
     if (given(k, 1) || given(k, 2)) return fail(c, DL_bad_argument, k->at[given(k, 1) ? 1 : 2], "`%s` of a list folds its items; it has no axis", k->builtin->name);

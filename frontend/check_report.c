@@ -6,7 +6,7 @@
 
 enum { MAX_CHAIN = 6 };                 /* "called from here" notes of one error */
 
-bool in_library(const Check *c, Span s)
+static bool in_library(const Check *c, Span s)
 {
     return s.file < c->library_source.n && c->library_source.at[s.file];
 }
@@ -56,6 +56,9 @@ static void add_chain(Check *c, Diag *to, const Frame *f, Span from)
     if (left_out) diag_note(c->d, to, (Span){0}, "and %u more calls", left_out);
 }
 
+/* More than are kept: no trouble is taken over them, so that a file of nothing but errors stays cheap. */
+bool too_many_errors(const Check *c) { return c->d->errors > (c->d->limit ? c->d->limit : 100); }
+
 static Diag *begin(Check *c, DiagCode code, Span at, const char *text)
 {
     const Frame *f = user_frame(c, at);
@@ -67,6 +70,10 @@ static Diag *begin(Check *c, DiagCode code, Span at, const char *text)
         return &c->spare;
     }
     Diag *d = diag_error(c->d, code, primary, "%s", text);
+    if (too_many_errors(c)) {
+        c->last_chain = 0;
+        return c->last = &c->spare;
+    }
     if (f && at.file) diag_note(c->d, d, at, "it happens here in the library, in `%s`", frame_name(c, c->frame));
     uint32_t before = d->notes.n;
     add_chain(c, d, f ? f->up : c->frame, primary);
@@ -113,7 +120,7 @@ void note(Check *c, Diag *to, Span at, const char *fmt, ...)
 
 void suggest(Check *c, Diag *to, const char *word, const char *const *candidates, uint32_t n)
 {
-    const char *near = n ? nearest(word, candidates, n) : NULL;
+    const char *near = n && to != &c->spare ? nearest(word, candidates, n) : NULL;
     if (near) note(c, to, (Span){0}, "did you mean `%s`?", near);
 }
 

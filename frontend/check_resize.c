@@ -62,7 +62,8 @@ static Node *nearest_axis(Check *c, Node *x, uint32_t axis, Dim *out, Span at)
         if (dim_mul(c->m, in, dim_const(c->m, times)) == out) return repeat_axis(c, x, axis, times, at);
     /* floor((i + 0.5) * in / out), in whole numbers */
     Value i = op(c, BIN_add, op(c, BIN_mul, iota1(c, DT_i64, out, at), v_int(2), at), v_int(1), at);
-    i = op(c, BIN_floordiv, op(c, BIN_mul, i, dim_value_of(in), at), op(c, BIN_mul, dim_value_of(out), v_int(2), at), at);
+    i = op(c, BIN_mul, i, dim_value_of(in), at);
+    i = op(c, BIN_floordiv, i, op(c, BIN_mul, dim_value_of(out), v_int(2), at), at);
     return is_poison(i) ? NULL : gather_axis(c, x, cast_to(c, as_node(c, i), DT_i32, at), axis, at);
 }
 
@@ -71,9 +72,13 @@ static Value position(Check *c, DType t, Dim *in, Dim *out, bool corners, Span a
     Value i = iota1(c, t, out, at), n = dim_value_of(in), m = dim_value_of(out);
     if (corners) {
         if (dim_equals(out, 1)) return op(c, BIN_mul, i, v_int(0), at);
-        return op(c, BIN_mul, i, op(c, BIN_div, op(c, BIN_sub, n, v_int(1), at), op(c, BIN_sub, m, v_int(1), at), at), at);
+        n = op(c, BIN_sub, n, v_int(1), at);
+        m = op(c, BIN_sub, m, v_int(1), at);
+        return op(c, BIN_mul, i, op(c, BIN_div, n, m, at), at);
     }
-    return op(c, BIN_sub, op(c, BIN_mul, op(c, BIN_add, i, v_float(0.5), at), op(c, BIN_div, n, m, at), at), v_float(0.5), at);
+    i = op(c, BIN_add, i, v_float(0.5), at);
+    i = op(c, BIN_mul, i, op(c, BIN_div, n, m, at), at);
+    return op(c, BIN_sub, i, v_float(0.5), at);
 }
 
 static Value as_index(Check *c, Value x, Dim *n, Span at)
@@ -87,8 +92,8 @@ static Node *bilinear_axis(Check *c, Node *x, uint32_t axis, Dim *out, bool corn
     Dim *in = x->type->dim[axis];
     Value p = min_max_values(c, true, position(c, t, in, out, corners, at), v_int(0), at, at, at);
     Value low = call_op(c, OP_floor, p), w = op(c, BIN_sub, p, low, at);
-    Value a = weighted(c, x, axis, as_index(c, low, in, at), op(c, BIN_sub, v_int(1), w, at), at);
-    Value b = weighted(c, x, axis, as_index(c, op(c, BIN_add, low, v_int(1), at), in, at), w, at);
+    Value here = as_index(c, low, in, at), next = as_index(c, op(c, BIN_add, low, v_int(1), at), in, at);
+    Value a = weighted(c, x, axis, here, op(c, BIN_sub, v_int(1), w, at), at), b = weighted(c, x, axis, next, w, at);
     Value r = op(c, BIN_add, a, b, at);
     return is_poison(r) ? NULL : as_node(c, r);
 }

@@ -75,6 +75,7 @@ Entry *scope_set(Check *c, Scope *s, const char *name, Value v, Span at)
 uint32_t scope_names(Check *c, const Scope *s, bool up, const char ***names)
 {
     VEC(const char *) v = {0};
+    if (too_many_errors(c)) return 0;
     for (; s; s = up ? s->up : NULL)
         for (uint32_t i = 0; i < s->entry.n; i++) vec_push(c->a, &v, s->entry.at[i].name);
     *names = v.at;
@@ -91,7 +92,6 @@ Value lookup_name(Check *c, const char *name, Span at)
         suggest(c, d, name, names, n);
         return v_error();
     }
-    e->read = true;
     if (e->clash) {
         Diag *d = problem(c, DL_import_clash, at, "`%s` comes from two imports", name);
         note(c, d, e->span, "one of them is here; import one of the files `as` a name");

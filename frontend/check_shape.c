@@ -88,7 +88,7 @@ Value bi_broadcast(Check *c, Call *k)
 
 /* ---- putting together and taking apart ---------------------------------------------------------------- */
 
-Node *concat_nodes(Check *c, Node **x, uint32_t n, uint32_t axis, Span at)
+static Node *concat_nodes(Check *c, Node **x, uint32_t n, uint32_t axis, Span at)
 {
     Attr attr = {.axis = axis};
     return n == 1 ? x[0] : node(c, OP_concat, n, x, &attr, NULL, at);
@@ -316,7 +316,8 @@ Value bi_unfold(Check *c, Call *k)
     Type *t;
     Dim *dim[2] = {value_dim(c, n), dim_const(c->m, size)};
     if (!make_type(c, DT_i32, 2, dim, k->span, &t)) return v_error();
-    Node *first = node2(c, OP_mul, iota_node(c, t, 0, k->span), splat(c, int_const(c, DT_i32, by, k->span), t, k->span), k->span);
+    Node *first = iota_node(c, t, 0, k->span);
+    first = node2(c, OP_mul, first, splat(c, int_const(c, DT_i32, by, k->span), t, k->span), k->span);
     Node *ids = node2(c, OP_add, first, iota_node(c, t, 1, k->span), k->span);
     Node *r = ids ? gather_axis(c, x, ids, axis, k->span) : NULL;
     if (!r) return v_error();

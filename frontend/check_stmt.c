@@ -21,11 +21,11 @@ void hoist(Check *c, const Body *b)
         const Stmt *s = b->at[i];
         if (s->kind == ST_fn) {
             Closure *f = arena_new(c->a, Closure);
-            *f = (Closure){.fn = s->fn, .scope = c->scope, .self = c->self, .unit = c->unit};
+            *f = (Closure){.fn = s->fn, .scope = c->scope, .self = c->self};
             scope_set(c, c->define, s->fn->name, (Value){.kind = V_FN, .fn = f}, s->fn->name_span);
         } else if (s->kind == ST_module) {
             ModuleValue *m = arena_new(c->a, ModuleValue);
-            *m = (ModuleValue){.decl = s->module, .scope = c->scope, .unit = c->unit};
+            *m = (ModuleValue){.decl = s->module, .scope = c->scope};
             scope_set(c, c->define, s->module->name, (Value){.kind = V_MODULE, .module = m}, s->module->name_span);
         }
     }

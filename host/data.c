@@ -46,7 +46,8 @@ static bool idx_parse(Arena *a, const char *path, const char *text, size_t n, dl
     static const uint8_t types[16] = {[8] = DLC_U8, [9] = DLC_I8, [11] = DLC_I16, [12] = DLC_I32, [13] = DLC_F32, [14] = DLC_F64};
     const unsigned char *u = (const unsigned char *)text;
     int rank = u[3];
-    if (u[2] > 15 || !types[u[2]] || rank > DLC_MAX_RANK || n < 4 + 4 * (size_t)rank) return bad(a, path, "its idx header is broken", error);
+    if (u[2] > 15 || !types[u[2]] || rank > DLC_MAX_RANK || n < 4 + 4 * (size_t)rank)
+        return bad(a, path, "its idx header is broken", error);
     *t = (dlc_tensor){.dtype = types[u[2]], .rank = rank};
     for (int i = 0; i < rank; i++) {
         const unsigned char *d = u + 4 + 4 * i;
@@ -94,9 +95,9 @@ static const RtTensorEntry *choose(Arena *a, const RtSafetensors *s, const char 
     if (t) return t;
     Str names = {.arena = a};
     for (uint32_t i = 0; i < s->n && i < 10; i++) str_fmt(&names, "%s%s", i ? ", " : "", s->tensor[i].name);
-    *error = key ? arena_printf(a, "%s: no tensor \"%s\"; it has %s%s", s->path, key, names.at ? names.at : "none", s->n > 10 ? ", ..." : "")
-                 : arena_printf(a, "%s: it holds %u tensors; name one: %s:KEY, of %s%s", s->path, s->n, s->path, names.at ? names.at : "none",
-                                s->n > 10 ? ", ..." : "");
+    str_add(&names, s->n > 10 ? ", ..." : s->n ? "" : "none");
+    *error = key ? arena_printf(a, "%s: no tensor \"%s\"; it has %s", s->path, key, names.at)
+                 : arena_printf(a, "%s: it holds %u tensors; name one: %s:KEY, of %s", s->path, s->n, s->path, names.at);
     return NULL;
 }
 
@@ -104,7 +105,7 @@ static bool safetensors_tensor(Arena *a, const RtSafetensors *s, const RtTensorE
 {
     RtError e;
     if (!t->dtype || t->rank > DLC_MAX_RANK)
-        return bad(a, s->path, arena_printf(a, "%s is of a type that models do not have (%s, %u dims)", t->name, t->dtype_name, t->rank), error);
+        return bad(a, s->path, arena_printf(a, "models do not have what %s is (%s, %u dims)", t->name, t->dtype_name, t->rank), error);
     *to = (dlc_tensor){.data = arena_alloc(a, (size_t)t->bytes), .dtype = (int)t->dtype, .rank = (int)t->rank};
     for (uint32_t i = 0; i < t->rank; i++) to->dim[i] = t->dim[i];
     if (!rt_safetensors_read(s, t, to->data, &e)) return true;

@@ -78,8 +78,8 @@ static bool convert(const dlc_tensor *from, dlc_tensor *to, const Tensor *source
 
 static bool refuse(Arena *a, const dlc_tensor *from, const char *name, int dtype, int rank, const char *why, const char **error)
 {
-    *error = arena_printf(a, "%s: the data is %s, the argument is %s with %d dim%s%s%s", name, data_type(a, from), dlc_dtype_name(dtype), rank,
-                          rank == 1 ? "" : "s", *why ? ": " : "", why);
+    *error = arena_printf(a, "%s: the data is %s, the argument is %s with %d dim%s%s%s", name, data_type(a, from),
+                          dlc_dtype_name(dtype), rank, rank == 1 ? "" : "s", *why ? ": " : "", why);
     return false;
 }
 
@@ -98,8 +98,10 @@ bool data_convert(Arena *a, const dlc_tensor *from, const char *name, int dtype,
     Tensor source = {.dtype = (DType)from->dtype, .data = from->data}, target = {.dtype = (DType)dtype, .data = to->data};
     for (int64_t i = 0; i < count; i++) {
         if (scale != 1) tensor_set(&target, i, tensor_get(&source, i) * scale);
-        else if (!convert(from, to, &source, &target, i))
-            return refuse(a, from, name, dtype, rank, arena_printf(a, "element %" PRId64 ", which is %.17g, would change", i, tensor_get(&source, i)), error);
+        else if (!convert(from, to, &source, &target, i)) {
+            const char *why = arena_printf(a, "element %" PRId64 ", which is %.17g, would change", i, tensor_get(&source, i));
+            return refuse(a, from, name, dtype, rank, why, error);
+        }
     }
     return true;
 }

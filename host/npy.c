@@ -167,7 +167,10 @@ bool npy_parse(Arena *a, const char *path, const char *text, size_t n, dlc_tenso
     bool widened = false;
     int64_t bytes, count, have = (int64_t)(n - head - len);
     int dtype = dtype_of(&h, &widened);
-    if (!dtype) return bad(a, path, arena_printf(a, "elements '%c%d' are not supported", h.kind < 0x20 || h.kind > 0x7e ? '?' : h.kind, h.size), error);
+    if (!dtype) {
+        char kind = h.kind < 0x20 || h.kind > 0x7e ? '?' : h.kind;
+        return bad(a, path, arena_printf(a, "elements '%c%d' are not supported", kind, h.size), error);
+    }
     if (!shape_bytes(DLC_U8, h.rank, h.dim, &count) || __builtin_mul_overflow(count, (int64_t)h.size, &bytes) || bytes != have)
         return bad(a, path, "its size does not fit its shape", error);
     char *data = arena_copy(a, text + head + len, (size_t)bytes);

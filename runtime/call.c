@@ -157,6 +157,7 @@ int rt_run(RtInstance *m, const RtFunc *f, RtFuncState *fs)
             j.items = j.plan->tasks;
             j.packed_a = packed(m, s->contract->prepared_a);
             j.packed_b = packed(m, s->contract->prepared_b);
+            if (s->contract->blas && s->contract->blas(s->contract, j.plan, &env, m->scratch) >= 0) continue;
         }
         if (j.items > 0) run_items(m, &j, fs->value[s->work]);
     }

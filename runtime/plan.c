@@ -60,7 +60,9 @@ int rt_plan_steps(const RtFunc *f, const int64_t *value, int threads, RtPlan *co
             const RtContract *c = s->contract;
             if (!rt_contract_plan(c, value, threads, c->prepared_a >= 0, c->prepared_b >= 0, contract))
                 return rt_fail(e, DLC_BAD_DIM, "%s: sizes overflow", f->name);
+            int64_t blas = c->blas ? c->blas(c, contract, NULL, NULL) : 0;
             if (contract->scratch > bytes) bytes = contract->scratch;
+            if (blas > bytes) bytes = blas;
             contract++;
         }
         if (bytes > most) most = bytes;

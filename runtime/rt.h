@@ -54,6 +54,10 @@ typedef void RtAtFn(const RtEnv *e, int64_t batch, int64_t offset[3]);
 /* The epilogue over a finished tile: flat rows [m0, m1), columns [n0, n1); tile[(m - m0) * ld + n - n0]. */
 typedef void RtEpilogueFn(const RtEnv *e, int64_t batch, int64_t m0, int64_t m1, int64_t n0, int64_t n1, const void *tile, int64_t ld);
 
+struct RtContract;
+struct RtPlan;
+typedef int64_t RtBlasFn(const struct RtContract *c, const struct RtPlan *p, const RtEnv *e, void *scratch);
+
 typedef struct RtContract {
     const RtMicro *micro;
     uint32_t batch, m, n, k;            /* polys: extents */
@@ -68,8 +72,9 @@ typedef struct RtContract {
     int32_t  c_operand;                 /* C is stored directly here ... */
     uint32_t c_m;                       /* ... with this row stride (poly), columns adjacent; or -1 and an epilogue */
     RtEpilogueFn *epilogue;
-    /* cblas_sgemm or cblas_dgemm under --blas, used for large linear products; else NULL. */
-    void     *blas;
+    /* Under --blas, for large linear products: dlc_rt_blas, and cblas_sgemm or cblas_dgemm; else NULL. */
+    RtBlasFn *blas;
+    void     *cblas;
 } RtContract;
 
 /* ---- tables --------------------------------------------------------------------------------------------------- */
@@ -171,6 +176,7 @@ int  dlc_rt_save(RtInstance *m, const char *path);
 int  dlc_rt_get(RtInstance *m, const char *path, void *data, size_t bytes);
 int  dlc_rt_set(RtInstance *m, const char *path, const void *data, size_t bytes);
 int  dlc_rt_param_info(const RtModel *model, int index, struct dlc_param_info *info);
+int64_t dlc_rt_blas(const RtContract *c, const struct RtPlan *p, const RtEnv *e, void *scratch);
 struct dlc_pool *dlc_rt_pool_create(int threads);
 void dlc_rt_pool_destroy(struct dlc_pool *pool);
 

@@ -72,7 +72,10 @@ static int read_tensor(Reading *r, RtTensorEntry *t)
     t->dim = r->fill ? r->dims + r->ndims : NULL;
     for (JsonToken token; (token = json_next(&r->json)) != JSON_OBJECT_END;) {
         if (token != JSON_KEY) return bad_json(r);
-        uint32_t field = json_is(&r->json, "dtype") ? DTYPE : json_is(&r->json, "shape") ? SHAPE : json_is(&r->json, "data_offsets") ? OFFSETS : 0;
+        uint32_t field = json_is(&r->json, "dtype")          ? DTYPE
+                         : json_is(&r->json, "shape")        ? SHAPE
+                         : json_is(&r->json, "data_offsets") ? OFFSETS
+                                                             : 0;
         int status = DLC_OK;
         if (seen & field) return bad(r, "a field is there twice");
         seen |= field;
@@ -196,8 +199,8 @@ static int check_layout(Reading *r)
         end += s->tensor[i].bytes;                      /* at most data_bytes, by read_tensor */
     }
     if (end != s->data_bytes)
-        return rt_fail(r->e, DLC_BAD_FILE, RT_PATH " is not a safetensors file: it has %lld bytes of data, its header describes %lld", s->path,
-                       (long long)s->data_bytes, (long long)end);
+        return rt_fail(r->e, DLC_BAD_FILE, RT_PATH " is not a safetensors file: it has %lld bytes of data, its header describes %lld",
+                       s->path, (long long)s->data_bytes, (long long)end);
     sort(s->tensor, s->n, by_name);
     for (uint32_t i = 1; i < s->n; i++)
         if (!by_name(&s->tensor[i - 1], &s->tensor[i]))
@@ -269,7 +272,8 @@ static int read_text(int fd, int64_t size, const RtMemory *memory, const char *p
     for (int i = 0; i < 8; i++) len |= (uint64_t)head[i] << 8 * i;
     if (len > MAX_HEADER) return rt_fail(e, DLC_BAD_FILE, RT_PATH " is not a safetensors file: its header is larger than 100 MB", path);
     if ((int64_t)len > size - 8)
-        return rt_fail(e, DLC_BAD_FILE, RT_PATH " is truncated: its header has %lld bytes, the file %lld", path, (long long)len, (long long)size);
+        return rt_fail(e, DLC_BAD_FILE, RT_PATH " is truncated: its header has %lld bytes, the file %lld", path, (long long)len,
+                       (long long)size);
     *n = (int64_t)len;
     *text = rt_alloc(memory, *n);
     if (!*text) return rt_fail(e, DLC_NO_MEMORY, RT_PATH ": no memory for its header", path);

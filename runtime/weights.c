@@ -90,7 +90,8 @@ static int check_missing(Load *l)
         found += l->entry[i] != NULL;
         if (!l->entry[i] && (!p->state || p->must_load) && !missing++) first = i;
     }
-    if (l->partial && !found && model->nparams) return rt_fail(e, DLC_NOT_FOUND, RT_PATH " has none of the model's parameters", l->file.path);
+    if (l->partial && !found && model->nparams)
+        return rt_fail(e, DLC_NOT_FOUND, RT_PATH " has none of the model's parameters", l->file.path);
     if (l->partial || !missing) return DLC_OK;
     if (missing == 1) return rt_fail(e, DLC_NOT_FOUND, RT_PATH " lacks the parameter %.200s", l->file.path, model->param[first].path);
     return rt_fail(e, DLC_NOT_FOUND, RT_PATH " lacks %.200s and %u more of the model's parameters", l->file.path, model->param[first].path,

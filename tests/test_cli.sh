@@ -112,7 +112,7 @@ json "compile --json" 0 "$dlc" --json warns.dl -o warns.so
 report "... says what was made" has 'x["file"] == "warns.so" and x["header"] == "warns.h" and x["bytes"] > 1000 and x["functions"] == ["f"] and len(x["diagnostics"]) == 1'
 json "compile --json of a bad model" 1 "$dlc" --json wrong.dl -o wrong.so
 json "summary --json" 0 "$dlc" summary --json gate.dl --dim B=10
-report "... has params, FLOPs and bytes" has '[p["path"] for p in x["params"]] == ["net.weight", "net.bias"] and x["functions"][0]["flops"] >= 40'
+report "... has params, FLOPs and bytes" has '[p["path"] for p in x["params"]] == ["net.weight", "net.bias"] and x["functions"][0]["flops"] >= 40 and x["functions"][0]["workspace"] == 0'
 json "inspect --json of a bad model" 1 "$dlc" inspect --json wrong.dl
 json "run --json" 0 "$dlc" run --json two.dl --fn double x="$root/models/weights/digits.safetensors:net.f2.bias" --set width=1
 report "... has the results" has 'len(x["out"]) == 10 and len(x["out"][0]) == 1'

@@ -19,45 +19,72 @@ static int64_t constant_stride(const Index *x)
     return x->kind == INDEX_LINEAR && dim_is_const(x->stride, &c) ? c : 0;
 }
 
-/* The address of one lane. */
-static LLVMValueRef lane_address(Emit *e, Point *p, LLVMTypeRef t, LLVMValueRef base, const Index *x, uint32_t lane)
+/* Elements of dtype t in memory: `at` points to that of lane 0, unless they are anywhere (INDEX_ANY) behind `base`. */
+typedef struct Place {
+    DType        dtype;
+    Index        index;
+    LLVMValueRef base, at;
+} Place;
+
+/* Element d of an operand. */
+static Place place_of_operand(Emit *e, Point *p, uint32_t operand, Dim *d)
 {
-    if (x->kind == INDEX_ANY) return emit_element(e, t, base, emit_extract(e, x->each, lane));
-    LLVMValueRef first = emit_element(e, t, base, x->first);
-    if (x->kind == INDEX_SAME || lane == 0) return first;
-    LLVMValueRef step = LLVMBuildMul(e->builder, emit_dim(e, p, x->stride), emit_i64(e, lane), "");
-    return emit_element(e, t, first, step);
+    Place m = {.dtype = p->kernel->operands.at[operand].dtype, .index = emit_index(e, p, d), .base = emit_base(e, p, operand)};
+    if (m.index.kind != INDEX_ANY) m.at = emit_address(e, p, operand, d);
+    return m;
+}
+
+/* Element d behind any pointer. */
+static Place place_behind(Emit *e, Point *p, DType t, LLVMValueRef base, Dim *d)
+{
+    Place m = {.dtype = t, .index = emit_index(e, p, d), .base = base};
+    if (m.index.kind != INDEX_ANY) m.at = emit_element(e, emit_memory_type(e, t), base, m.index.first);
+    return m;
+}
+
+/* The address of one lane. */
+static LLVMValueRef lane_address(Emit *e, Point *p, const Place *m, uint32_t lane)
+{
+    LLVMTypeRef t = emit_memory_type(e, m->dtype);
+    if (m->index.kind == INDEX_ANY) return emit_element(e, t, m->base, emit_extract(e, m->index.each, lane));
+    if (m->index.kind == INDEX_SAME || lane == 0) return m->at;
+    return emit_element(e, t, m->at, LLVMBuildMul(e->builder, emit_dim(e, p, m->index.stride), emit_i64(e, lane), ""));
+}
+
+/* The element `step` after (or before) lane 0's. */
+static LLVMValueRef beside(Emit *e, const Place *m, int64_t step)
+{
+    return emit_element(e, emit_memory_type(e, m->dtype), m->at, emit_i64(e, step));
 }
 
 /* Lanes from any addresses, one by one or with the target's gather. */
-static LLVMValueRef gather(Emit *e, Point *p, DType t, LLVMValueRef base, const Index *x, LLVMValueRef mask)
+static LLVMValueRef gather(Emit *e, Point *p, const Place *m, LLVMValueRef mask)
 {
-    LLVMTypeRef element = emit_memory_type(e, t);
+    DType t = m->dtype;
     if (mask && e->target->has_gather && dtype_size(t) >= 4) {
-        LLVMValueRef each = x->each;
-        if (x->kind != INDEX_ANY) {
-            LLVMValueRef stride = x->kind == INDEX_LINEAR ? emit_dim(e, p, x->stride) : emit_i64(e, 0);
-            each = LLVMBuildAdd(e->builder, emit_splat(e, x->first, p->lanes),
-                                LLVMBuildMul(e->builder, emit_steps(e, e->i64, p->lanes), emit_splat(e, stride, p->lanes), ""), "");
+        LLVMValueRef each = m->index.each, from = m->base;
+        if (m->index.kind != INDEX_ANY) {
+            LLVMValueRef stride = emit_splat(e, emit_dim(e, p, m->index.stride), p->lanes);
+            each = LLVMBuildMul(e->builder, emit_steps(e, e->i64, p->lanes), stride, "");
+            from = m->at;
         }
-        LLVMTypeRef type = LLVMVectorType(element, p->lanes);
-        LLVMValueRef at = LLVMBuildGEP2(e->builder, element, base, &each, 1, "");
+        LLVMTypeRef element = emit_memory_type(e, t), type = LLVMVectorType(element, p->lanes);
+        LLVMValueRef at = LLVMBuildGEP2(e->builder, element, from, &each, 1, "");
         LLVMValueRef arg[] = {at, emit_i32(e, (int32_t)dtype_size(t)), mask, LLVMConstNull(type)};
         return emit_intrinsic(e, "llvm.masked.gather", 2, (LLVMTypeRef[]){type, LLVMTypeOf(at)}, 4, arg);
     }
     LLVMValueRef v = LLVMGetPoison(emit_vector_type(emit_type(e, t), p->lanes));
     for (uint32_t i = 0; i < p->lanes; i++) {
-        LLVMValueRef one = emit_load(e, t, lane_address(e, p, element, base, x, i), 1, mask ? emit_extract(e, mask, i) : NULL);
+        LLVMValueRef one = emit_load(e, t, lane_address(e, p, m, i), 1, mask ? emit_extract(e, mask, i) : NULL);
         v = emit_insert(e, v, one, i);
     }
     return v;
 }
 
-/* Every other element from `at` on: elements 0 .. n-1 and n-1 .. 2n-2 of memory, so that nothing past the last lane's own is
- * read. The masks of the two loads are the lanes', moved to where their elements lie. */
-static LLVMValueRef load_pairs(Emit *e, Point *p, DType t, LLVMValueRef at, LLVMValueRef mask)
+/* Every other element: 0 .. n-1 and n-1 .. 2n-2 of memory, so that nothing past the last lane's own is read. The masks of
+ * the two loads are the lanes', moved to where their elements lie. */
+static LLVMValueRef load_pairs(Emit *e, Point *p, const Place *m, LLVMValueRef mask)
 {
-    LLVMTypeRef element = emit_memory_type(e, t);
     LLVMValueRef pick[64], place[2][64], part[2];
     int32_t n = (int32_t)p->lanes;
     for (int32_t i = 0; i < n; i++) {
@@ -68,75 +95,66 @@ static LLVMValueRef load_pairs(Emit *e, Point *p, DType t, LLVMValueRef at, LLVM
     for (int j = 0; j < 2; j++) {
         LLVMValueRef here = NULL, none = mask ? LLVMConstNull(LLVMTypeOf(mask)) : NULL;
         if (mask) here = LLVMBuildShuffleVector(e->builder, mask, none, LLVMConstVector(place[j], (unsigned)n), "");
-        part[j] = emit_load(e, t, j ? emit_element(e, element, at, emit_i64(e, n - 1)) : at, p->lanes, here);
+        part[j] = emit_load(e, m->dtype, j ? beside(e, m, n - 1) : m->at, p->lanes, here);
     }
     return LLVMBuildShuffleVector(e->builder, part[0], part[1], LLVMConstVector(pick, (unsigned)n), "");
 }
 
-/* Element x of base; mask (scalar or lanes, or NULL): what may be read. */
-static LLVMValueRef load_index(Emit *e, Point *p, DType t, LLVMValueRef base, const Index *x, LLVMValueRef mask)
+/* What is at m; mask (scalar or lanes, or NULL): what may be read. */
+static LLVMValueRef load_place(Emit *e, Point *p, const Place *m, LLVMValueRef mask)
 {
-    LLVMTypeRef element = emit_memory_type(e, t);
     bool scalar_mask = mask && emit_type_lanes(LLVMTypeOf(mask)) == 1;
-    if (x->kind == INDEX_SAME && (!mask || scalar_mask)) {
-        return emit_load(e, t, emit_element(e, element, base, x->first), 1, mask);
-    }
+    if (m->index.kind == INDEX_SAME && (!mask || scalar_mask)) return emit_load(e, m->dtype, m->at, 1, mask);
     if (scalar_mask) mask = emit_splat(e, mask, p->lanes);
     mask = both_masks(e, mask, p->mask);
-    int64_t stride = constant_stride(x);
-    LLVMValueRef at = x->kind == INDEX_ANY ? NULL : emit_element(e, element, base, x->first);
-    if (stride == 1) return emit_load(e, t, at, p->lanes, mask);
-    if (x->kind == INDEX_SAME) {
+    int64_t stride = constant_stride(&m->index);
+    int32_t n = (int32_t)p->lanes;
+    if (stride == 1) return emit_load(e, m->dtype, m->at, p->lanes, mask);
+    if (m->index.kind == INDEX_SAME) {
         /* One element for those lanes that may read it. */
         LLVMValueRef any = emit_intrinsic_like(e, "llvm.vector.reduce.or", 1, &mask);
-        LLVMValueRef v = emit_splat(e, emit_load(e, t, at, 1, any), p->lanes);
+        LLVMValueRef v = emit_splat(e, emit_load(e, m->dtype, m->at, 1, any), p->lanes);
         return emit_select(e, mask, v, LLVMConstNull(LLVMTypeOf(v)));
     }
-    int32_t n = (int32_t)p->lanes;
     if (stride == -1 && !mask) {
-        LLVMValueRef v = emit_load(e, t, emit_element(e, element, at, emit_i64(e, 1 - n)), p->lanes, NULL);
+        LLVMValueRef v = emit_load(e, m->dtype, beside(e, m, 1 - n), p->lanes, NULL);
         return emit_shuffle(e, v, NULL, p->lanes, n - 1, -1);
     }
-    if (stride == 2 && (!mask || e->target->has_mask)) return load_pairs(e, p, t, at, mask);
-    return gather(e, p, t, base, x, mask);
+    if (stride == 2 && (!mask || e->target->has_mask)) return load_pairs(e, p, m, mask);
+    return gather(e, p, m, mask);
 }
 
-static void store_index(Emit *e, Point *p, DType t, LLVMValueRef v, LLVMValueRef base, const Index *x)
+static void store_place(Emit *e, Point *p, const Place *m, LLVMValueRef v)
 {
-    LLVMTypeRef element = emit_memory_type(e, t);
-    if (p->lanes == 1 || x->kind == INDEX_SAME) {
-        LLVMValueRef alone = p->lanes == 1 ? p->mask : NULL;
-        emit_store(e, t, emit_extract(e, v, 0), emit_element(e, element, base, x->first), alone);
+    if (p->lanes == 1 || m->index.kind == INDEX_SAME) {
+        emit_store(e, m->dtype, emit_extract(e, v, 0), m->at, p->lanes == 1 ? p->mask : NULL);
         return;
     }
     v = emit_lanes(e, p, v);
-    int64_t stride = constant_stride(x);
+    int64_t stride = constant_stride(&m->index);
+    int32_t n = (int32_t)p->lanes;
     if (stride == 1) {
-        emit_store(e, t, v, emit_element(e, element, base, x->first), p->mask);
-        return;
-    }
-    if (stride == -1 && !p->mask) {
-        int32_t n = (int32_t)p->lanes;
-        LLVMValueRef at = emit_element(e, element, base, LLVMBuildAdd(e->builder, x->first, emit_i64(e, 1 - n), ""));
-        emit_store(e, t, emit_shuffle(e, v, NULL, p->lanes, n - 1, -1), at, NULL);
-        return;
-    }
-    for (uint32_t i = 0; i < p->lanes; i++) {
-        LLVMValueRef at = lane_address(e, p, element, base, x, i);
-        emit_store(e, t, emit_extract(e, v, i), at, p->mask ? emit_extract(e, p->mask, i) : NULL);
+        emit_store(e, m->dtype, v, m->at, p->mask);
+    } else if (stride == -1 && !p->mask) {
+        emit_store(e, m->dtype, emit_shuffle(e, v, NULL, p->lanes, n - 1, -1), beside(e, m, 1 - n), NULL);
+    } else {
+        for (uint32_t i = 0; i < p->lanes; i++) {
+            LLVMValueRef mask = p->mask ? emit_extract(e, p->mask, i) : NULL;
+            emit_store(e, m->dtype, emit_extract(e, v, i), lane_address(e, p, m, i), mask);
+        }
     }
 }
 
 LLVMValueRef emit_get(Emit *e, Point *p, DType t, LLVMValueRef base, Dim *at)
 {
-    Index x = emit_index(e, p, at);
-    return load_index(e, p, t, base, &x, NULL);
+    Place m = place_behind(e, p, t, base, at);
+    return load_place(e, p, &m, NULL);
 }
 
 void emit_put(Emit *e, Point *p, DType t, LLVMValueRef value, LLVMValueRef base, Dim *at)
 {
-    Index x = emit_index(e, p, at);
-    store_index(e, p, t, value, base, &x);
+    Place m = place_behind(e, p, t, base, at);
+    store_place(e, p, &m, value);
 }
 
 /* ---- instructions --------------------------------------------------------------------------------------- */
@@ -228,9 +246,8 @@ static LLVMValueRef emit_one(Emit *e, Point *p, uint32_t number)
         return math_op(e, OP_cast, DT_i64, in->dtype, &v);
     }
     case K_load: {
-        Index x = emit_index(e, p, in->at);
-        LLVMValueRef pred = in->pred == NO_INST ? NULL : emit_inst(e, p, in->pred);
-        return load_index(e, p, in->dtype, emit_base(e, p, in->operand), &x, pred);
+        Place m = place_of_operand(e, p, in->operand, in->at);
+        return load_place(e, p, &m, in->pred == NO_INST ? NULL : emit_inst(e, p, in->pred));
     }
     case K_op: {
         arguments(e, p, in, arg);
@@ -315,9 +332,9 @@ void emit_set(Point *p, uint32_t inst, LLVMValueRef value)
 void emit_kstore(Emit *e, Point *p, const KStore *s)
 {
     LLVMValueRef v = emit_inst(e, p, s->inst);
-    Index x = emit_index(e, p, s->at);
-    if (p->lanes > 1 && x.kind != INDEX_SAME) v = emit_inst_lanes(e, p, s->inst);
-    store_index(e, p, p->kernel->operands.at[s->operand].dtype, v, emit_base(e, p, s->operand), &x);
+    Place m = place_of_operand(e, p, s->operand, s->at);
+    if (p->lanes > 1 && m.index.kind != INDEX_SAME) v = emit_inst_lanes(e, p, s->inst);
+    store_place(e, p, &m, v);
 }
 
 void emit_checks(Emit *e, Point *p)

@@ -11,8 +11,9 @@
  */
 #include "codegen/llvm/llvm.h"
 
-/* As gemm.c: with so few rows, a b with adjacent columns is not packed. */
-enum { FEW_ROWS = 64, GROUP = 3 };
+/* FEW_ROWS as gemm.c: with no more, a b with adjacent columns is not packed. Packing does so many vectors side by side,
+ * and so many stores in its innermost loop. */
+enum { FEW_ROWS = 64, GROUP = 3, SPOTS = 9 };
 
 /* Axes of one role, outermost first, as loops see them: neighbours that are one in every address of a function (though
  * not of the whole kernel) are a single loop, whose index the last of them takes while the others stand at 0. */
@@ -322,16 +323,19 @@ static void runs_end(Emit *e, Runs *r)
 
 /* ---- packing --------------------------------------------------------------------------------------------------------------- */
 
+/* A point with its place in the panel: flat depth, and item from i0. */
+typedef struct Spot { Point *p; LLVMValueRef k, i; } Spot;
+
 typedef struct Pack {
     Contract    *c;
     uint32_t     inst;              /* the operand's value */
     Axes         depth;
     uint32_t     order[POINT_AXES]; /* of the depth's loops, outermost first: numbers in depth */
     LLVMValueRef step[POINT_AXES];  /* by number: what a step of that axis adds to the flat depth */
+    uint32_t     unroll;            /* level of the order that is written out instead of looped over */
     bool         by_rows;           /* dst[i][width] rather than dst[k][width] */
     LLVMValueRef dst, width;
-    LLVMValueRef i;                 /* this run's (or item's) first i, from i0 */
-    LLVMValueRef k;                 /* vectors along the depth: the flat depth at the start of the run */
+    Spot         start;             /* of the present run */
 } Pack;
 
 static LLVMValueRef pack_address(const Pack *p, LLVMValueRef i, LLVMValueRef k)
@@ -342,77 +346,94 @@ static LLVMValueRef pack_address(const Pack *p, LLVMValueRef i, LLVMValueRef k)
     return emit_element(e, emit_type(e, p->c->dtype), p->dst, at);
 }
 
-/* Loops over the depth axes from `level` of the order on; k: the flat depth so far. `leaf` then does a point. */
-typedef void PackLeaf(Pack *p, Point **at, uint32_t n, LLVMValueRef k, LLVMValueRef i);
-static void pack_loops(Pack *p, Point **at, uint32_t n, uint32_t level, uint32_t levels, LLVMValueRef k, LLVMValueRef i, PackLeaf *leaf)
+static Spot spot_inside(const Pack *p, Spot s, uint32_t number, LLVMValueRef var)
+{
+    Emit *e = p->c->e;
+    Spot inner = {point_inner(e, s.p), LLVMBuildAdd(e->builder, s.k, LLVMBuildMul(e->builder, var, p->step[number], ""), ""), s.i};
+    point_set(inner.p, p->depth.axis[number], var);
+    return inner;
+}
+
+/* Loops over the depth axes from `level` of the order on; `leaf` then does the spots. */
+typedef void PackLeaf(Pack *p, Spot *at, uint32_t n);
+static void pack_loops(Pack *p, Spot *at, uint32_t n, uint32_t level, uint32_t levels, PackLeaf *leaf)
 {
     Emit *e = p->c->e;
     if (level == levels) {
-        leaf(p, at, n, k, i);
+        leaf(p, at, n);
         return;
     }
     uint32_t number = p->order[level];
-    Loop l;
-    Point *inner[GROUP];
-    loop_begin(e, &l, emit_i64(e, 0), emit_dim(e, at[0], p->depth.extent[number]), emit_i64(e, 1), 0, NULL);
-    for (uint32_t v = 0; v < n; v++) {
-        inner[v] = point_inner(e, at[v]);
-        point_set(inner[v], p->depth.axis[number], l.i);
+    Spot inner[SPOTS];
+    int64_t extent;
+    if (level == p->unroll && dim_is_const(p->depth.extent[number], &extent) && extent * n <= SPOTS) {
+        for (uint32_t i = 0; i < n * extent; i++) inner[i] = spot_inside(p, at[i / extent], number, emit_i64(e, i % extent));
+        pack_loops(p, inner, n * (uint32_t)extent, level + 1, levels, leaf);
+        return;
     }
-    LLVMValueRef next = LLVMBuildAdd(e->builder, k, LLVMBuildMul(e->builder, l.i, p->step[number], ""), "");
-    pack_loops(p, inner, n, level + 1, levels, next, i, leaf);
+    Loop l;
+    loop_begin(e, &l, emit_i64(e, 0), emit_dim(e, at[0].p, p->depth.extent[number]), emit_i64(e, 1), 0, NULL);
+    for (uint32_t v = 0; v < n; v++) inner[v] = spot_inside(p, at[v], number, l.i);
+    pack_loops(p, inner, n, level + 1, levels, leaf);
     loop_end(e, &l, NULL);
 }
 
-/* One store a point. */
-static void pack_store(Pack *p, Point **at, uint32_t n, LLVMValueRef k, LLVMValueRef i)
+static LLVMValueRef pack_value(const Pack *p, Point *at)
 {
-    Emit *e = p->c->e;
-    for (uint32_t v = 0; v < n; v++) {
-        LLVMValueRef value = at[v]->lanes > 1 ? emit_inst_lanes(e, at[v], p->inst) : emit_inst(e, at[v], p->inst);
-        LLVMValueRef to = pack_address(p, LLVMBuildAdd(e->builder, i, emit_i64(e, (int64_t)v * at[v]->lanes), ""), k);
-        emit_store(e, p->c->dtype, value, to, at[v]->mask);
-    }
+    return at->lanes > 1 ? emit_inst_lanes(p->c->e, at, p->inst) : emit_inst(p->c->e, at, p->inst);
+}
+
+/* One store a spot. */
+static void pack_store(Pack *p, Spot *at, uint32_t n)
+{
+    for (uint32_t v = 0; v < n; v++)
+        emit_store(p->c->e, p->c->dtype, pack_value(p, at[v].p), pack_address(p, at[v].i, at[v].k), at[v].p->mask);
 }
 
 static void pack_along_items(void *user, Point **at, uint32_t n, LLVMValueRef first)
 {
     Pack *p = user;
-    pack_loops(p, at, n, 0, p->depth.n, emit_i64(p->c->e, 0), LLVMBuildAdd(p->c->e->builder, p->i, first, ""), pack_store);
+    Emit *e = p->c->e;
+    Spot spot[GROUP];
+    for (uint32_t v = 0; v < n; v++) {
+        LLVMValueRef i = LLVMBuildAdd(e->builder, first, emit_i64(e, (int64_t)v * at[v]->lanes), "");
+        spot[v] = (Spot){at[v], emit_i64(e, 0), LLVMBuildAdd(e->builder, p->start.i, i, "")};
+    }
+    pack_loops(p, spot, n, 0, p->depth.n, pack_store);
 }
 
 static void pack_along_depth(void *user, Point **at, uint32_t n, LLVMValueRef first)
 {
     Pack *p = user;
     Emit *e = p->c->e;
-    DType t = p->c->dtype;
     for (uint32_t v = 0; v < n; v++) {
-        LLVMValueRef value = at[v]->lanes > 1 ? emit_inst_lanes(e, at[v], p->inst) : emit_inst(e, at[v], p->inst);
-        LLVMValueRef k = LLVMBuildAdd(e->builder, p->k, LLVMBuildAdd(e->builder, first, emit_i64(e, (int64_t)v * at[v]->lanes), ""), "");
+        LLVMValueRef value = pack_value(p, at[v]);
+        LLVMValueRef k = LLVMBuildAdd(e->builder, p->start.k, LLVMBuildAdd(e->builder, first, emit_i64(e, (int64_t)v * at[v]->lanes), ""), "");
         if (p->by_rows || at[v]->lanes == 1) {
-            emit_store(e, t, value, pack_address(p, p->i, k), at[v]->mask);
+            emit_store(e, p->c->dtype, value, pack_address(p, p->start.i, k), at[v]->mask);
             continue;
         }
         for (uint32_t lane = 0; lane < at[v]->lanes; lane++) {
-            LLVMValueRef to = pack_address(p, p->i, LLVMBuildAdd(e->builder, k, emit_i64(e, lane), ""));
-            emit_store(e, t, emit_extract(e, value, lane), to, at[v]->mask ? emit_extract(e, at[v]->mask, lane) : NULL);
+            LLVMValueRef to = pack_address(p, p->start.i, LLVMBuildAdd(e->builder, k, emit_i64(e, lane), ""));
+            emit_store(e, p->c->dtype, emit_extract(e, value, lane), to, at[v]->mask ? emit_extract(e, at[v]->mask, lane) : NULL);
         }
     }
 }
 
 /* The last depth axis by vectors. */
-static void pack_last(Pack *p, Point **at, uint32_t n, LLVMValueRef k, LLVMValueRef i)
+static void pack_last(Pack *p, Spot *at, uint32_t n)
 {
     uint32_t last = p->depth.n - 1;
-    (void)n;
-    p->k = k;
-    p->i = i;
-    LLVMValueRef extent = emit_dim(p->c->e, at[0], p->depth.extent[last]);
-    vector_run(p->c, at[0], p->depth.axis[last], p->depth.extent[last], emit_i64(p->c->e, 0), extent, 1, pack_along_depth, p);
+    for (uint32_t v = 0; v < n; v++) {
+        p->start = at[v];
+        LLVMValueRef extent = emit_dim(p->c->e, at[v].p, p->depth.extent[last]);
+        vector_run(p->c, at[v].p, p->depth.axis[last], p->depth.extent[last], emit_i64(p->c->e, 0), extent, 1, pack_along_depth, p);
+    }
 }
 
 /* The loops over the depth: those axes outermost that a predicate depends on, so that it is worked out once for all of
- * the others (a convolution's channels). With vectors along the last axis, that one stays last. */
+ * the others (a convolution's channels); the last of them not as a loop but written out, so that what it reads is still
+ * in L1 for the next (the kernel's columns). With vectors along the last axis, that one stays last. */
 static void order_depth(Pack *p, bool along_depth)
 {
     const Contract *c = p->c;
@@ -423,9 +444,12 @@ static void order_depth(Pack *p, bool along_depth)
         if (need[i] && in->kind == K_load && in->pred != NO_INST) guarded |= c->info->axes[in->pred];
     }
     uint32_t n = 0, count = p->depth.n - (along_depth && p->depth.n);
-    for (int pass = 0; pass < 2; pass++)
+    p->unroll = UINT32_MAX;
+    for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < count; i++)
             if ((guarded >> p->depth.axis[i] & 1) == (pass == 0)) p->order[n++] = i;
+        if (pass == 0 && n > 0 && n < count && !along_depth) p->unroll = n - 1;
+    }
 }
 
 /* How often the operand's loads are adjacent, or nearly, along an axis. */
@@ -493,9 +517,9 @@ static LLVMValueRef emit_pack(Contract *c, bool is_b, bool *by_rows)
     if (items.n) split_flat(e, at, &items, i0, first);
     Runs r;
     runs_begin(e, &r, at, &items, i0, i1, first);
-    p.i = r.at;
+    p.start = (Spot){r.point, emit_i64(e, 0), r.at};
     if (!items.n) {                                         /* one row, or one column */
-        pack_loops(&p, &r.point, 1, 0, levels, emit_i64(e, 0), p.i, leaf);
+        pack_loops(&p, &p.start, 1, 0, levels, leaf);
     } else if (!along_depth) {
         vector_run(c, r.point, items.axis[items.n - 1], items.extent[items.n - 1], r.first, r.n, GROUP, pack_along_items, &p);
     } else {
@@ -503,7 +527,7 @@ static LLVMValueRef emit_pack(Contract *c, bool is_b, bool *by_rows)
         loop_begin(e, &l, emit_i64(e, 0), r.n, emit_i64(e, 1), 0, NULL);
         Point *item = point_inner(e, r.point);
         point_set(item, items.axis[items.n - 1], LLVMBuildAdd(e->builder, r.first, l.i, ""));
-        pack_loops(&p, &item, 1, 0, levels, emit_i64(e, 0), LLVMBuildAdd(e->builder, r.at, l.i, ""), leaf);
+        pack_loops(&p, &(Spot){item, emit_i64(e, 0), LLVMBuildAdd(e->builder, r.at, l.i, "")}, 1, 0, levels, leaf);
         loop_end(e, &l, NULL);
     }
     runs_end(e, &r);

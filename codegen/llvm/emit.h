@@ -140,6 +140,7 @@ struct Point {
     LLVMValueRef *value;            /* by inst; NULL: not computed here */
     LLVMValueRef *wide;             /* by inst: the scalar value spread over lanes */
     struct PointDims { struct PointDim { Dim *dim; LLVMValueRef value; } *at; uint32_t n, cap; } dims;
+    struct PointAddresses { struct PointAddress { Dim *dim; uint32_t operand; LLVMValueRef value; } *at; uint32_t n, cap; } addresses;
     /* of the entry point only */
     LLVMValueRef *sym;              /* by kernel symbol */
     LLVMValueRef *base;             /* by operand */
@@ -177,6 +178,8 @@ typedef struct Index {
 } Index;
 Index emit_index(Emit *e, Point *p, Dim *d);
 LLVMValueRef emit_base(Emit *e, Point *p, uint32_t operand);        /* pointer to element 0 of an operand */
+/* The address of element d of an operand (of lane 0's, where d is linear in the vector axis). */
+LLVMValueRef emit_address(Emit *e, Point *p, uint32_t operand, Dim *d);
 LLVMValueRef emit_fault(Emit *e, Point *p);                         /* RtEnv.fault */
 
 /* ---- body.c: instructions of a kernel's body ------------------------------------------------------------------------ */

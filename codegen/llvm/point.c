@@ -315,6 +315,21 @@ static LLVMValueRef sum_of_terms(Emit *e, Point *p, Dim *d)
     return sum ? sum : emit_i64(e, 0);
 }
 
+/* Take off d what is linear in the variables that p sets, as a sum; NULL: nothing is. *rest may belong further out. */
+static LLVMValueRef own_part(Emit *e, Point *p, Dim *d, Dim **rest)
+{
+    LLVMValueRef sum = NULL;
+    *rest = d;
+    for (uint32_t i = 0; i < p->kernel->axes.n && p->outer; i++) {
+        Dim *coef, *left;
+        if (!(p->sets >> i & 1) || !dim_linear(p->kernel->module, *rest, dim_as_sym(p->kernel->axes.at[i].var), &coef, &left)) continue;
+        if (dim_equals(coef, 0)) continue;
+        sum = add(e, sum, times(e, p->var[i], emit_dim(e, p, coef)));
+        *rest = left;
+    }
+    return sum;
+}
+
 LLVMValueRef emit_dim(Emit *e, Point *p, Dim *d)
 {
     int64_t c;
@@ -325,21 +340,33 @@ LLVMValueRef emit_dim(Emit *e, Point *p, Dim *d)
     }
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
     if (q != p) emit_position(e, q->block);
-    /* Take off what is linear in q's own variables; the rest may belong further out. */
-    LLVMValueRef sum = NULL;
-    Dim *rest = d;
-    for (uint32_t i = 0; i < p->kernel->axes.n && q->outer; i++) {
-        Dim *coef, *left;
-        if (!(q->sets >> i & 1) || !dim_linear(p->kernel->module, rest, dim_as_sym(p->kernel->axes.at[i].var), &coef, &left)) continue;
-        if (dim_equals(coef, 0)) continue;
-        sum = add(e, sum, times(e, q->var[i], emit_dim(e, q, coef)));
-        rest = left;
-    }
-    if (rest == d) sum = sum_of_terms(e, q, d);
+    Dim *rest;
+    LLVMValueRef sum = own_part(e, q, d, &rest);
+    if (!sum) sum = sum_of_terms(e, q, d);
     else if (!dim_equals(rest, 0)) sum = add(e, emit_dim(e, q, rest), sum);
     vec_push(e->arena, &q->dims, ((struct PointDim){d, sum}));
     if (q != p) emit_position(e, here);
     return sum;
+}
+
+LLVMValueRef emit_address(Emit *e, Point *p, uint32_t operand, Dim *d)
+{
+    Point *q = point_level(p, kernel_axes_of_dim(p->info, d));
+    for (uint32_t i = 0; i < q->addresses.n; i++) {
+        if (q->addresses.at[i].dim == d && q->addresses.at[i].operand == operand) return q->addresses.at[i].value;
+    }
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder);
+    if (q != p) emit_position(e, q->block);
+    Dim *rest;
+    LLVMValueRef step = own_part(e, q, d, &rest);
+    /* What belongs further out is an address there; a loop then has [address + variable * size] to do, which is one operand. */
+    bool split = step && !(q->sets & kernel_axes_of_dim(p->info, rest));
+    LLVMValueRef base = split && !dim_equals(rest, 0) ? emit_address(e, q, operand, rest) : emit_base(e, q, operand);
+    if (!split) step = emit_dim(e, q, d);
+    LLVMValueRef at = emit_element(e, emit_memory_type(e, p->kernel->operands.at[operand].dtype), base, step);
+    vec_push(e->arena, &q->addresses, ((struct PointAddress){d, operand, at}));
+    if (q != p) emit_position(e, here);
+    return at;
 }
 
 LLVMValueRef emit_dim_outside(Emit *e, Point *outer, Dim *d)
@@ -373,8 +400,32 @@ static bool differs(Emit *e, Point *p, Dim *d)
     return false;
 }
 
+/* a // c or a % c for lanes that rise by a constant from a scalar x: with x = q c + r, lane l has (r + l s) // c more
+ * than q, and its remainder. So only small numbers are divided lane by lane, in 32 bits. NULL: not of that form. */
+static LLVMValueRef divide_steps(Emit *e, Point *p, const Atom *at)
+{
+    LLVMBuilderRef B = e->builder;
+    int64_t c, s;
+    if ((at->kind != ATOM_FLOORDIV && at->kind != ATOM_MOD) || !dim_is_const(at->b, &c) || c <= 0 || c > 1 << 24) return NULL;
+    Index x = emit_index(e, p, at->a);
+    if (x.kind != INDEX_LINEAR || !dim_is_const(x.stride, &s) || s < 0 || s > 1 << 20) return NULL;
+    Atom quotient = *at, remainder = *at;
+    quotient.kind = ATOM_FLOORDIV;
+    remainder.kind = ATOM_MOD;
+    LLVMValueRef divisor = emit_i64(e, c), r = atom_op(e, &remainder, x.first, divisor);
+    LLVMTypeRef wide = emit_vector_type(e->i64, p->lanes);
+    LLVMValueRef step = LLVMBuildMul(B, emit_steps(e, e->i32, p->lanes), emit_splat(e, emit_i32(e, (int32_t)s), p->lanes), "");
+    LLVMValueRef small = LLVMBuildAdd(B, emit_splat(e, LLVMBuildTrunc(B, r, e->i32, ""), p->lanes), step, "");
+    LLVMValueRef by = emit_splat(e, emit_i32(e, (int32_t)c), p->lanes);
+    if (at->kind == ATOM_MOD) return LLVMBuildZExt(B, LLVMBuildURem(B, small, by, ""), wide, "");
+    LLVMValueRef more = LLVMBuildZExt(B, LLVMBuildUDiv(B, small, by, ""), wide, "");
+    return LLVMBuildAdd(B, emit_splat(e, atom_op(e, &quotient, x.first, divisor), p->lanes), more, "");
+}
+
 static LLVMValueRef atom_lanes(Emit *e, Point *p, const Atom *at)
 {
+    LLVMValueRef divided = at->kind != ATOM_SYM ? divide_steps(e, p, at) : NULL;
+    if (divided) return divided;
     if (at->kind != ATOM_SYM) return atom_op(e, at, emit_dim_lanes(e, p, at->a), emit_dim_lanes(e, p, at->b));
     LLVMValueRef v = symbol_value(e, p, at);
     if (emit_type_lanes(LLVMTypeOf(v)) > 1) return v;

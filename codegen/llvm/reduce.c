@@ -490,10 +490,7 @@ LLVMValueRef emit_reduce(Emit *e, const Kernel *k, uint32_t *split, Dim **scratc
     ReducePlan plan = {0};
     *scratch = dim_const(k->module, 0);
     *split = 1;
-    if (!reduce_plan(e, k, &plan)) {
-        e->error = arena_printf(e->arena, "%s: sizes overflow", k->name);
-        return NULL;
-    }
+    if (!reduce_plan(e, k, &plan)) return NULL;
     Rows rows;
     bool runs = plan.column && plan.nparallel > 0;
     rows_begin(e, &rows, k, plan.nparallel, runs);

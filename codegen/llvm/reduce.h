@@ -28,7 +28,7 @@ typedef struct ReducePlan {
 
 enum { SWEEPS = 64 };               /* more than a kernel can have; the fuser makes two or three */
 
-/* false: dims overflow, or it has too many sweeps. */
+/* false: e->error says why. */
 bool reduce_plan(Emit *e, const Kernel *k, ReducePlan *p);
 /* Sweep in which a store of single elements happens. */
 uint32_t reduce_store_sweep(const ReducePlan *p, const KStore *s);

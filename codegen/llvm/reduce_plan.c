@@ -208,6 +208,25 @@ static bool choose_unrolled(const ReducePlan *p)
     return (uint32_t)points * visit_cost(p, &slots) * p->copies <= 200;
 }
 
+static bool fail(Emit *e, const Kernel *k, const char *why)
+{
+    e->error = arena_printf(e->arena, "%s: %s", k->name, why);
+    return false;
+}
+
+/* Accumulators of a sweep are the values its loops carry, twice where scalars go beside vectors. */
+static bool too_many(const ReducePlan *p)
+{
+    uint32_t slots[SWEEPS] = {0};
+    for (uint32_t i = 0; i < p->kernel->body.n; i++) {
+        const Inst *in = &p->kernel->body.at[i];
+        if (!is_reduction(in)) continue;
+        slots[p->sweep[i] - 1] += in->kind == K_reduce ? 1 : 2;
+        if (2 * slots[p->sweep[i] - 1] > LOOP_CARRIED) return true;
+    }
+    return false;
+}
+
 bool reduce_plan(Emit *e, const Kernel *k, ReducePlan *p)
 {
     Module *m = k->module;
@@ -218,7 +237,7 @@ bool reduce_plan(Emit *e, const Kernel *k, ReducePlan *p)
     for (uint32_t i = p->nparallel; i < k->axes.n; i++) p->reduced |= UINT64_C(1) << i;
     find_sweeps(e, p);
     p->column = choose_column(p);
-    if (p->nsweeps > SWEEPS) return false;
+    if (p->nsweeps > SWEEPS || too_many(p)) return fail(e, k, "more reductions than one kernel can hold");
     find_saved(e, p);
     p->copies = choose_copies(p);
     p->unrolled = choose_unrolled(p);
@@ -230,7 +249,7 @@ bool reduce_plan(Emit *e, const Kernel *k, ReducePlan *p)
         p->flat = dim_mul(m, p->flat, k->axes.at[i].extent);
         if (p->flat) p->flat = dim_add(m, p->flat, k->axes.at[i].var);
         p->count = p->flat ? dim_mul(m, p->count, k->axes.at[i].extent) : NULL;
-        if (!p->count) return false;
+        if (!p->count) return fail(e, k, "sizes overflow");
     }
     for (uint32_t i = 0; i < p->saved.n; i++) {
         Saved *s = &p->saved.at[i];
@@ -239,7 +258,7 @@ bool reduce_plan(Emit *e, const Kernel *k, ReducePlan *p)
         s->offset = p->scratch;
         p->scratch = size ? dim_add(m, p->scratch, size) : NULL;
         p->scratch = p->scratch ? dim_add(m, p->scratch, dim_const(m, 64)) : NULL;
-        if (!p->scratch) return false;
+        if (!p->scratch) return fail(e, k, "sizes overflow");
     }
     return true;
 }

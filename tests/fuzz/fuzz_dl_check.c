@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     FrontendOptions options = {0};
     Str messages = {.arena = &a};
     const char *error;
-    Module *m = frontend_compile_text(&a, &d, "in.dl", (const char *)data, n, &options);
+    Module *m = frontend_compile_text(&a, &d, "in.dl", arena_strndup(&a, (const char *)data, n), n, &options);
     if (m ? !ir_verify(&a, m, "the frontend", &error) : !d.errors) abort();
     diag_print(&d, &messages, false);
     arena_free(&a);

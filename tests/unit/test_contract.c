@@ -147,6 +147,7 @@ static const Case cases[] = {
     {"rows of a batch and weights of outputs", "B, T", X("f32[B,T,33]") W("f32[50,33]") DOT("f32[B,T,50]", "contract = [2]x[1]") OUT("2"), 1},
     {"wide weights", "B, T", X("f32[B,40]") W("f32[200,40]") DOT("f32[B,200]", "contract = [1]x[1]") OUT("2"), 1},
     {"weights of inputs", "B", X("f32[B,24]") W("f32[24,96]") DOT("f32[B,96]", "contract = [1]x[0]") OUT("2"), 1},
+    {"weights on the left", "B", "  %0 = param \"w\" : f32[33,50]\n" Y("f32[33,B]") DOT("f32[50,B]", "contract = [0]x[0]") OUT("2"), 1},
     {"both transposed", "B, T", X("f32[T,B]") Y("f32[49,T]") DOT("f32[B,49]", "contract = [0]x[1]") OUT("2"), 1},
     {"double", "B, T", X("f64[B,T]") Y("f64[T,23]") DOT("f64[B,23]", "contract = [1]x[0]") OUT("2"), 1},
     {"batched scores", "B, T", X("f32[B,3,T,8]") Y("f32[B,3,T,8]") DOT("f32[B,3,T,T]", "contract = [3]x[3], batch = [0, 1]x[0, 1]") OUT("2"), 1},

@@ -197,6 +197,45 @@ static void random_cases(void **unused)
     arena_free(&a);
 }
 
+/* What --blas is given: the arguments are checked by doing what they say, for a transposed A and B. */
+static void naive_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc)
+{
+    assert_int_equal(order, 101);
+    assert_true(alpha == 1 && beta == 0);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            float sum = 0;
+            for (int q = 0; q < k; q++) sum = fmaf(a[ta == 112 ? q * lda + i : i * lda + q], b[tb == 112 ? j * ldb + q : q * ldb + j], sum);
+            c[i * ldc + j] = sum;
+        }
+}
+
+static void by_blas(void **unused)
+{
+    (void)unused;
+    RtMicro u = {.dtype = RT_f32, .lanes = 16, .vectors = 3, .rows = {8, 4, 2, 1}};
+    void (*function)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int) = naive_sgemm;
+    for (int form = 0; form < 4; form++) {
+        Case t = {.fma = true, .micro = &u, .poly = {2, 70, 80, 90, form & 1 ? 1 : 91, form & 1 ? 71 : 1, form & 2 ? 90 : 1, form & 2 ? 1 : 83, 85}};
+        t.item[0] = 91 * 71, t.item[1] = 90 * 83, t.item[2] = 70 * 85;
+        t.a = operand(&t, 2 * t.item[0], true), t.b = operand(&t, 2 * t.item[1], true), t.c = operand(&t, 2 * t.item[2], false);
+        int64_t self[2] = {0, 0};
+        const Case *me = &t;
+        memcpy(self, &me, sizeof me);
+        char *buf[3] = {t.a, t.b, t.c};
+        RtEnv e = {buf, self, NULL};
+        RtContract c = {.micro = &u, .batch = BATCH, .m = M, .n = N, .k = K, .a_operand = 0, .b_operand = 1, .a_batched = 1, .b_batched = 1, .a_m = AM, .a_k = AK,
+                        .b_n = BN, .b_k = BK, .at = at, .prepared_a = -1, .prepared_b = -1, .c_operand = 2, .c_m = CM};
+        memcpy(&c.blas, &function, sizeof c.blas);
+        RtPlan p;
+        assert_true(rt_contract_plan(&c, t.poly, 2, false, false, &p));
+        assert_true(p.blas && p.tasks == 2);
+        rt_contract_run(&c, &p, &e, NULL, NULL, 0, 2, NULL);
+        check(&t, &c, &p, "blas");
+        guarded_free_all();
+    }
+}
+
 /* Sizes that cannot be: refused, not wrapped. */
 static void sizes_overflow(void **unused)
 {
@@ -217,6 +256,6 @@ static void sizes_overflow(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_cases), cmocka_unit_test(sizes_overflow)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_cases), cmocka_unit_test(by_blas), cmocka_unit_test(sizes_overflow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
