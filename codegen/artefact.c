@@ -66,45 +66,51 @@ static bool write_text(Arena *a, const Output *o, const Str *s, const char **err
     return close(fd) == 0 || fail(a, o, error);
 }
 
-/* Both files into place; when the second cannot be, the first goes again. */
+/* Both files into place; when the second cannot be, what stood in the first one's place returns. */
 static bool publish(Arena *a, Output *code, Output *header, const char **error)
 {
-    if (rename(code->fresh, code->path)) return fail(a, code, error);
-    code->fresh = NULL;
-    if (header->fresh && rename(header->fresh, header->path)) {
-        fail(a, header, error);
-        unlink(code->path);
-        return false;
+    const char *old = arena_printf(a, "%s.old", code->fresh);
+    bool had = link(code->path, old) == 0, ok = true;
+    if (rename(code->fresh, code->path)) {
+        ok = fail(a, code, error);
+    } else {
+        code->fresh = NULL;
+        if (header->fresh && rename(header->fresh, header->path)) {
+            ok = fail(a, header, error);
+            if (!had || rename(old, code->path)) unlink(code->path);
+        } else {
+            header->fresh = NULL;
+        }
     }
-    header->fresh = NULL;
-    return true;
+    if (had) unlink(old);
+    return ok;
 }
 
 /* ---- code ------------------------------------------------------------------------------------------------------------------ */
 
-/* The object file of kernels, tables and entries. */
-static bool make_object(Emit *e, const Program *p, const CodegenOptions *o, const void **bytes, size_t *n, const char **error)
+/* The object files of kernels, tables and entries. */
+static bool make_objects(Emit *e, const Program *p, const CodegenOptions *o, LlvmObject object[2], uint32_t *n, const char **error)
 {
     KernelCode *code = arena_array(e->arena, KernelCode, p->kernels.n + 1);
     if (!llvm_emit_kernels(e, p, code, error)) return false;
     LLVMValueRef model = artefact_tables(e, p, o, code, error);
     if (!model) return false;
     artefact_entries(e, p, model);
-    return llvm_object(e, bytes, n, error);
+    return llvm_objects(e, object, n, error);
 }
 
 static bool compile(Arena *a, const Program *p, const CodegenOptions *o, ArtefactKind kind, const char *out, ArtefactInfo *info,
                     const char **error)
 {
-    const void *bytes;
-    size_t n;
+    LlvmObject object[2];
+    uint32_t n;
     Emit *e = llvm_begin(a, o, p->module->name, error);
     if (!e) return false;
-    bool ok = make_object(e, p, o, &bytes, &n, error);
+    bool ok = make_objects(e, p, o, object, &n, error);
     bool host = !o->cpu || !strcmp(o->cpu, "host");
     info->target = arena_printf(a, "%s%s", e->target->name, host ? " (this machine)" : "");
     if (ok) {
-        LinkJob job = {.arena = a, .kind = kind, .object = bytes, .size = n, .prefix = artefact_prefix(a, p->module),
+        LinkJob job = {.arena = a, .kind = kind, .object = object, .nobjects = n, .prefix = artefact_prefix(a, p->module),
                        .blas = o->blas, .out = out};
         ok = artefact_link(&job, error);
     }

@@ -17,12 +17,12 @@ LLVMValueRef artefact_tables(Emit *e, const Program *p, const CodegenOptions *o,
 /* artefact_entry.c: add the functions of the header and the descriptor. */
 void artefact_entries(Emit *e, const Program *p, LLVMValueRef model);
 
-/* artefact_link.c: an object file's bytes to an artefact at `path`. `exports`: prefix of the names it exports. */
+/* artefact_link.c: object files' bytes to an artefact at `out`, which exports the names that begin with `prefix`. */
 typedef struct LinkJob {
     Arena        *arena;
     ArtefactKind  kind;
-    const void   *object;
-    size_t        size;
+    const LlvmObject *object;
+    uint32_t      nobjects;             /* at most 2 */
     const char   *prefix;
     bool          blas;
     const char   *out;                  /* written in place: a temporary name of the caller's */

@@ -20,6 +20,7 @@ typedef struct Work {
     Arena         *a;
     const char    *folder;
     VEC(const char *) files;            /* to be removed from it */
+    const char    *input[3];            /* what is linked: the objects, the runtime */
     const char   **error;
 } Work;
 
@@ -147,7 +148,12 @@ static bool add_library(Work *w, Command *c, const char *soname)
     return true;
 }
 
-static bool link_so(Work *w, const char *object, const char *runtime)
+static void add_objects(Work *w, Command *c)
+{
+    for (uint32_t i = 0; i <= w->j->nobjects; i++) add(w, c, w->input[i]);
+}
+
+static bool link_so(Work *w)
 {
     const char *script = file_in(w, "exports");
     const char *text = arena_printf(w->a, "{ global: %s_*; local: *; };\n", w->j->prefix);
@@ -162,8 +168,7 @@ static bool link_so(Work *w, const char *object, const char *runtime)
     add(w, &c, script);
     add(w, &c, "-o");
     add(w, &c, w->j->out);
-    add(w, &c, object);
-    add(w, &c, runtime);
+    add_objects(w, &c);
     if (w->j->blas && !add_library(w, &c, "libopenblas.so.0")) return false;
     if (!add_library(w, &c, "libm.so.6") || !add_library(w, &c, "libc.so.6")) return false;
 #if defined(__x86_64__)
@@ -173,20 +178,21 @@ static bool link_so(Work *w, const char *object, const char *runtime)
 }
 
 /* One object whose only global names are the exported ones: two of them link into one program. */
-static bool link_o(Work *w, const char *object, const char *runtime, const char *out)
+static bool link_o(Work *w, const char *out)
 {
     Command ld = {0}, objcopy = {0};
-    const char *const link[] = {"ld", "-r", "-z", "noexecstack", "-o", out, object, runtime};
+    const char *const link[] = {"ld", "-r", "-z", "noexecstack", "-o", out};
     for (size_t i = 0; i < COUNT(link); i++) add(w, &ld, link[i]);
+    add_objects(w, &ld);
     const char *const hide[] = {"objcopy", "--localize-hidden", out};
     for (size_t i = 0; i < COUNT(hide); i++) add(w, &objcopy, hide[i]);
     return run(w, &ld) && run(w, &objcopy);
 }
 
-static bool link_a(Work *w, const char *object, const char *runtime)
+static bool link_a(Work *w)
 {
     const char *member = file_in(w, arena_printf(w->a, "%s.o", w->j->prefix));
-    if (!link_o(w, object, runtime, member)) return false;
+    if (!link_o(w, member)) return false;
     unlink(w->j->out);                                  /* ar would add to what is there */
     Command c = {0};
     const char *const arg[] = {"ar", "rcsD", w->j->out, member};
@@ -199,11 +205,15 @@ bool artefact_link(const LinkJob *j, const char **error)
     Work w = {.j = j, .a = j->arena, .error = error};
     bool ok = make_folder(&w);
     if (ok) {
-        const char *object = file_in(&w, "model.o"), *runtime = file_in(&w, "runtime.o");
-        ok = write_file(&w, object, j->object, j->size) && write_file(&w, runtime, embedded_runtime, embedded_runtime_size);
-        if (ok && j->kind == ARTEFACT_SO) ok = link_so(&w, object, runtime);
-        else if (ok && j->kind == ARTEFACT_O) ok = link_o(&w, object, runtime, j->out);
-        else if (ok) ok = link_a(&w, object, runtime);
+        for (uint32_t i = 0; i < j->nobjects && ok; i++) {
+            w.input[i] = file_in(&w, i ? "model2.o" : "model.o");
+            ok = write_file(&w, w.input[i], j->object[i].bytes, j->object[i].size);
+        }
+        w.input[j->nobjects] = file_in(&w, "runtime.o");
+        ok = ok && write_file(&w, w.input[j->nobjects], embedded_runtime, embedded_runtime_size);
+        if (ok && j->kind == ARTEFACT_SO) ok = link_so(&w);
+        else if (ok && j->kind == ARTEFACT_O) ok = link_o(&w, j->out);
+        else if (ok) ok = link_a(&w);
     }
     remove_folder(&w);
     return ok;

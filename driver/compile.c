@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,19 @@ static void result_json(Session *s, const Program *p, const char *out, const cha
     printf("%s}\n", text.at);
 }
 
+/* An interrupt waits until both files are in place or gone: it takes less than a second. */
+static bool write_uninterrupted(Session *s, const Program *p, const CodegenOptions *o, ArtefactKind kind, const char *out,
+                                const char *header, ArtefactInfo *info, const char **error)
+{
+    sigset_t stop, before;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT), sigaddset(&stop, SIGTERM), sigaddset(&stop, SIGHUP);
+    sigprocmask(SIG_BLOCK, &stop, &before);
+    bool ok = artefact_write(&s->arena, p, o, kind, out, header, info, error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
 static bool compile(Session *s, const char *path, const char *out, bool quiet)
 {
     double start = time_now();
@@ -72,7 +86,7 @@ static bool compile(Session *s, const char *path, const char *out, bool quiet)
     if (!out) out = arena_printf(&s->arena, "%s.so", path_stem(&s->arena, path));
     const char *header = header_path(&s->arena, out), *error = NULL;
     ArtefactInfo info = {0};
-    if (!artefact_write(&s->arena, p, &o, kind_of(out), out, header, &info, &error)) {
+    if (!write_uninterrupted(s, p, &o, kind_of(out), out, header, &info, &error)) {
         session_error(s, "%s", error);
         return false;
     }
@@ -129,7 +143,7 @@ bool compile_temporary(Session *s, const char *path, const CodegenOptions *o, Te
     }
     *t = (TempArtefact){folder, arena_printf(&s->arena, "%s/model.so", folder)};
     ArtefactInfo info;
-    if (artefact_write(&s->arena, p, &own, ARTEFACT_SO, t->so, NULL, &info, &error)) return true;
+    if (write_uninterrupted(s, p, &own, ARTEFACT_SO, t->so, NULL, &info, &error)) return true;
     session_error(s, "%s", error);
     remove_temporary(t);
     return false;

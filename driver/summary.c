@@ -74,7 +74,7 @@ static void summarise_func(Arena *a, const ProgramFunc *f, const TextList *dims)
     printf("  bytes moved %s\n", amount(a, bytes, dims));
     int64_t work = workspace(a, f, dims);
     if (work >= 0) printf("  workspace   %s\n", size_text(a, (double)work));
-    else printf("  workspace   grows with its dims\n");
+    else printf("  workspace   grows with its dims: give --dim\n");
 }
 
 /* Values of a param or state: its dims are numbers. */

@@ -51,7 +51,7 @@ typedef struct Emit {
     LLVMTypeRef        void_, i1, i8, i32, i64, f32, f64, ptr;
     LLVMTypeRef        kernel_type;     /* of RtKernelFn */
     LLVMValueRef       function;        /* being emitted */
-    LLVMValueRef       sink;            /* 64 bytes nobody reads: where disabled scalar stores go; made on demand per function */
+    LLVMValueRef       sink;            /* where disabled scalar stores go: stack of this function, made on demand */
     LLVMValueRef       zeros;           /* 64 zero bytes: where disabled scalar loads come from; made on demand */
     const char        *tune;            /* CPU to schedule for, or NULL */
     struct MicroNeeds *micro;           /* of micro.c: which micro-kernels the contractions so far need */

@@ -3,7 +3,7 @@
  *   Emit *e = llvm_begin(a, options, "mlp", &error);
  *   llvm_emit_kernels(e, program, code, &error);        one KernelCode an entry of program->kernels
  *   ... artefact.c adds its tables to e->module ...
- *   llvm_object(e, &bytes, &size, &error);
+ *   llvm_objects(e, object, &n, &error);
  *   llvm_end(e);
  */
 #ifndef DLC_LLVM_H
@@ -42,6 +42,11 @@ Emit *llvm_begin(Arena *a, const CodegenOptions *o, const char *name, const char
 bool  llvm_emit_kernels(Emit *e, const Program *p, KernelCode *code, const char **error);
 /* The object file of the module, in e->arena. false: *error (our mistake: LLVM's verifier refused). */
 bool  llvm_object(Emit *e, const void **bytes, size_t *n, const char **error);
+/* The same as one object or two, generated side by side (split.c). The module is of no use afterwards. */
+typedef struct LlvmObject { const void *bytes; size_t size; } LlvmObject;
+bool  llvm_objects(Emit *e, LlvmObject object[2], uint32_t *n, const char **error);
+/* A code generator for a target row; NULL: *error. */
+LLVMTargetMachineRef llvm_machine(Arena *a, const Target *t, const char **error);
 void  llvm_end(Emit *e);
 
 /* micro.c, contract.c */

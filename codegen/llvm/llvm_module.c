@@ -9,7 +9,7 @@
 #include <llvm-c/Target.h>
 #include <string.h>
 
-static LLVMTargetMachineRef machine_new(Arena *a, const Target *t, const char **error)
+LLVMTargetMachineRef llvm_machine(Arena *a, const Target *t, const char **error)
 {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -37,7 +37,7 @@ Emit *llvm_begin(Arena *a, const CodegenOptions *o, const char *name, const char
 {
     const char *tune;
     const Target *t = target_find(a, o->cpu, &tune, error);
-    LLVMTargetMachineRef machine = t ? machine_new(a, t, error) : NULL;
+    LLVMTargetMachineRef machine = t ? llvm_machine(a, t, error) : NULL;
     if (!machine) return NULL;
     Emit *e = arena_new(a, Emit);
     e->arena = a;
@@ -122,6 +122,7 @@ bool llvm_emit_kernels(Emit *e, const Program *p, KernelCode *code, const char *
 static bool emit_file(Emit *e, LLVMCodeGenFileType type, const void **bytes, size_t *n, const char **error)
 {
     char *message = NULL;
+#ifndef NDEBUG
     if (LLVMVerifyModule(e->module, LLVMReturnStatusAction, &message)) {
         *error = arena_printf(e->arena, "LLVM refuses the generated code: %s", message);
         LLVMDisposeMessage(message);
@@ -129,6 +130,7 @@ static bool emit_file(Emit *e, LLVMCodeGenFileType type, const void **bytes, siz
     }
     LLVMDisposeMessage(message);
     message = NULL;
+#endif
     LLVMMemoryBufferRef buffer;
     if (LLVMTargetMachineEmitToMemoryBuffer(e->machine, e->module, type, &message, &buffer)) {
         *error = arena_printf(e->arena, "LLVM cannot write the generated code: %s", message);

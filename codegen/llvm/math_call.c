@@ -76,7 +76,7 @@ static LLVMValueRef libm(Emit *e, const char *name, DType dtype, uint32_t nargs,
 
 /* ---- sin, cos of f32 ---------------------------------------------------------------------------------------- */
 
-/* 0.51 ulp. In f64: x = q pi/2 + r, then a polynomial of r that the quadrant q chooses. Beyond 2^28 pi/2 pi's 78
+/* 0.57 ulp. In f64: x = q pi/2 + r, then a polynomial of r that the quadrant q chooses. Beyond 2^28 pi/2 pi's 78
  * bits are not enough, and libm takes over in those lanes. Constants after FreeBSD's k_sinf.c, k_cosf.c. */
 static LLVMValueRef f32_circle_body(Emit *e, LLVMValueRef x, bool cosine)
 {
