@@ -92,6 +92,7 @@ static bool publish(Arena *a, Output *code, Output *header, const char **error)
 static bool make_objects(Emit *e, const Program *p, const CodegenOptions *o, LlvmObject object[2], uint32_t *n, const char **error)
 {
     KernelCode *code = arena_array(e->arena, KernelCode, p->kernels.n + 1);
+    e->has_library = true;
     if (!llvm_emit_kernels(e, p, code, error)) return false;
     LLVMValueRef model = artefact_tables(e, p, o, code, error);
     if (!model) return false;
@@ -110,7 +111,7 @@ static bool compile(Arena *a, const Program *p, const CodegenOptions *o, Artefac
     bool host = !o->cpu || !strcmp(o->cpu, "host");
     info->target = arena_printf(a, "%s%s", e->target->name, host ? " (this machine)" : "");
     if (ok) {
-        LinkJob job = {.arena = a, .kind = kind, .object = object, .nobjects = n, .prefix = artefact_prefix(a, p->module),
+        LinkJob job = {.arena = a, .kind = kind, .target = e->target, .object = object, .nobjects = n, .prefix = artefact_prefix(a, p->module),
                        .blas = o->blas, .out = out};
         ok = artefact_link(&job, error);
     }

@@ -21,6 +21,7 @@ void artefact_entries(Emit *e, const Program *p, LLVMValueRef model);
 typedef struct LinkJob {
     Arena        *arena;
     ArtefactKind  kind;
+    const Target *target;               /* whose micro-kernels are linked in */
     const LlvmObject *object;
     uint32_t      nobjects;             /* at most 2 */
     const char   *prefix;
@@ -29,10 +30,12 @@ typedef struct LinkJob {
 } LinkJob;
 bool artefact_link(const LinkJob *j, const char **error);
 
-/* Made by embed.c: the runtime's object, and the text of runtime/abi.h. */
+/* Made by embed.c: the runtime's object, the text of runtime/abi.h, micro-kernels by row of targets.def. */
 extern const unsigned char embedded_runtime[];
 extern const size_t embedded_runtime_size;
 extern const unsigned char embedded_abi[];
 extern const size_t embedded_abi_size;
+extern const unsigned char embedded_micro0[], embedded_micro1[], embedded_micro2[];
+extern const size_t embedded_micro0_size, embedded_micro1_size, embedded_micro2_size;
 
 #endif

@@ -20,7 +20,7 @@ typedef struct Work {
     Arena         *a;
     const char    *folder;
     VEC(const char *) files;            /* to be removed from it */
-    const char    *input[3];            /* what is linked: the objects, the runtime */
+    VEC(const char *) inputs;           /* object files to link */
     const char   **error;
 } Work;
 
@@ -150,7 +150,7 @@ static bool add_library(Work *w, Command *c, const char *soname)
 
 static void add_objects(Work *w, Command *c)
 {
-    for (uint32_t i = 0; i <= w->j->nobjects; i++) add(w, c, w->input[i]);
+    for (uint32_t i = 0; i < w->inputs.n; i++) add(w, c, w->inputs.at[i]);
 }
 
 static bool link_so(Work *w)
@@ -200,17 +200,29 @@ static bool link_a(Work *w)
     return run(w, &c);
 }
 
+static bool add_input(Work *w, const char *name, const void *data, size_t n)
+{
+    const char *path = file_in(w, name);
+    vec_push(w->a, &w->inputs, path);
+    return write_file(w, path, data, n);
+}
+
+static bool add_micro_kernels(Work *w)
+{
+    const struct { const unsigned char *bytes; size_t size; } row[] = {
+        {embedded_micro0, embedded_micro0_size}, {embedded_micro1, embedded_micro1_size}, {embedded_micro2, embedded_micro2_size}};
+    for (uint32_t i = 0; i < COUNT(row); i++)
+        if (target_row(i) == w->j->target) return add_input(w, "micro.o", row[i].bytes, row[i].size);
+    return fail(w, "no micro-kernels were built for this target");
+}
+
 bool artefact_link(const LinkJob *j, const char **error)
 {
     Work w = {.j = j, .a = j->arena, .error = error};
     bool ok = make_folder(&w);
     if (ok) {
-        for (uint32_t i = 0; i < j->nobjects && ok; i++) {
-            w.input[i] = file_in(&w, i ? "model2.o" : "model.o");
-            ok = write_file(&w, w.input[i], j->object[i].bytes, j->object[i].size);
-        }
-        w.input[j->nobjects] = file_in(&w, "runtime.o");
-        ok = ok && write_file(&w, w.input[j->nobjects], embedded_runtime, embedded_runtime_size);
+        for (uint32_t i = 0; i < j->nobjects && ok; i++) ok = add_input(&w, i ? "model2.o" : "model.o", j->object[i].bytes, j->object[i].size);
+        ok = ok && add_input(&w, "runtime.o", embedded_runtime, embedded_runtime_size) && add_micro_kernels(&w);
         if (ok && j->kind == ARTEFACT_SO) ok = link_so(&w);
         else if (ok && j->kind == ARTEFACT_O) ok = link_o(&w, j->out);
         else if (ok) ok = link_a(&w);

@@ -54,6 +54,7 @@ typedef struct Emit {
     LLVMValueRef       sink;            /* where disabled scalar stores go: stack of this function, made on demand */
     LLVMValueRef       zeros;           /* 64 zero bytes: where disabled scalar loads come from; made on demand */
     const char        *tune;            /* CPU to schedule for, or NULL */
+    bool               has_library;     /* micro-kernels are linked in (micro_library), not emitted */
     struct MicroNeeds *micro;           /* of micro.c: which micro-kernels the contractions so far need */
     const char        *error;           /* first failure; later emission is of no use, but harmless */
 } Emit;

@@ -55,5 +55,7 @@ bool  contract_emit(Emit *e, const Kernel *k, ContractCode *out, const char **er
 void  micro_need(Emit *e, DType dtype, Module *module, Dim *m, Dim *n, bool packs);
 /* The RtMicro constant of a dtype, with its micro-kernels: to be called once all contractions were emitted. NULL: *error. */
 LLVMValueRef micro_family(Emit *e, DType dtype, const char **error);
+/* All micro-kernels of the target row, for an object of their own: what Emit.has_library relies on. */
+void  micro_library(Emit *e);
 
 #endif

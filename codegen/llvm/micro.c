@@ -1,7 +1,8 @@
 /* micro.c - micro-kernels: C[rows x columns] (+)= A * B over the whole depth, accumulators in registers.
  *
- * An artefact gets one family a dtype: every height of targets.def's rows by full panels and by masked ones, as far as
- * its contractions need them. Strides are run-time arguments and the loop is not unrolled, so one family serves every
+ * They do not depend on the model, so all of a target row are compiled once, when dlc is built (micro_build.c), into an object
+ * that dlc carries inside; an artefact's table names those that its contractions need, and the linker takes no others. A
+ * family is every height of targets.def's rows by full panels and by masked ones. Strides are run-time arguments and the loop is not unrolled, so one family serves every
  * shape; measured, that costs nothing against constant strides, while unrolling with run-time strides runs out of
  * integer registers. A k-step is: load the vectors of B's row, broadcast each row's element of A, one fma a pair.
  */
@@ -132,14 +133,24 @@ static void start_tile(const Micro *u, LLVMValueRef accumulate, LLVMValueRef *ac
     for (uint32_t i = 0; i < u->rows * u->vectors; i++) acc[i] = phi2(e, entry, LLVMConstNull(u->vector), load, old[i]);
 }
 
+static LLVMTypeRef micro_type(Emit *e)
+{
+    LLVMTypeRef arg[] = {e->i64, e->ptr, e->i64, e->i64, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->i64};
+    return LLVMFunctionType(e->void_, arg, COUNT(arg), false);
+}
+
+static const char *micro_name(Emit *e, DType dtype, uint32_t rows, uint32_t vectors, bool masked)
+{
+    uint32_t columns = vectors * target_lanes(e->target, dtype);
+    return arena_printf(e->arena, "dlc_micro_%s_%ux%u%s", dtype_name(dtype), rows, columns, masked ? "m" : "");
+}
+
 static LLVMValueRef emit_micro(Emit *e, DType dtype, uint32_t rows, uint32_t vectors, bool masked)
 {
     Micro u = {.e = e, .dtype = dtype, .rows = rows, .vectors = vectors, .lanes = target_lanes(e->target, dtype)};
     u.element = emit_type(e, dtype);
     u.vector = emit_vector_type(u.element, u.lanes);
-    const char *name = arena_printf(e->arena, "dlc_micro_%s_%ux%u%s", dtype_name(dtype), rows, vectors * u.lanes, masked ? "m" : "");
-    LLVMTypeRef arg[] = {e->i64, e->ptr, e->i64, e->i64, e->ptr, e->i64, e->ptr, e->i64, e->i64, e->i64};
-    LLVMValueRef f = emit_function(e, name, LLVMFunctionType(e->void_, arg, COUNT(arg), false), true);
+    LLVMValueRef f = emit_function(e, micro_name(e, dtype, rows, vectors, masked), micro_type(e), true);
     LLVMValueRef k = LLVMGetParam(f, 0), a = LLVMGetParam(f, 1), a_k = LLVMGetParam(f, 3), b = LLVMGetParam(f, 4), b_k = LLVMGetParam(f, 5);
     LLVMValueRef a_row[MICRO_ACCUMULATORS], acc[MICRO_ACCUMULATORS], next[MICRO_ACCUMULATORS];
     if (masked) u.mask = emit_mask(e, LLVMBuildSub(e->builder, LLVMGetParam(f, 9), emit_i64(e, (int64_t)(vectors - 1) * u.lanes), ""), u.lanes);
@@ -267,11 +278,17 @@ static void pack_transposed(const Pack *p)
     pack_slowly(p, whole);
 }
 
-static LLVMValueRef emit_pack(Emit *e, DType dtype)
+static LLVMTypeRef pack_type(Emit *e)
 {
     LLVMTypeRef arg[] = {e->i64, e->i64, e->ptr, e->i64, e->i64, e->ptr, e->i64};
-    const char *name = arena_printf(e->arena, "dlc_pack_%s", dtype_name(dtype));
-    LLVMValueRef f = emit_function(e, name, LLVMFunctionType(e->void_, arg, COUNT(arg), false), true);
+    return LLVMFunctionType(e->void_, arg, COUNT(arg), false);
+}
+
+static const char *pack_name(Emit *e, DType dtype) { return arena_printf(e->arena, "dlc_pack_%s", dtype_name(dtype)); }
+
+static LLVMValueRef emit_pack(Emit *e, DType dtype)
+{
+    LLVMValueRef f = emit_function(e, pack_name(e, dtype), pack_type(e), true);
     Pack p = {e, dtype, target_lanes(e->target, dtype), emit_type(e, dtype), LLVMGetParam(f, 0), LLVMGetParam(f, 1), LLVMGetParam(f, 2),
               LLVMGetParam(f, 3), LLVMGetParam(f, 4), LLVMGetParam(f, 5), LLVMGetParam(f, 6)};
     enum { TRANSPOSED, COPY, TRY_COPY, SLOWLY, BLOCKS };
@@ -322,6 +339,48 @@ static LLVMValueRef family_table(Emit *e, DType dtype, LLVMValueRef (*fn)[RT_MAX
     return table;
 }
 
+/* ---- built once, linked where needed ------------------------------------------------------------------------------- */
+
+static LLVMValueRef declare(Emit *e, const char *name, LLVMTypeRef type)
+{
+    LLVMValueRef f = LLVMAddFunction(e->module, name, type);
+    LLVMSetVisibility(f, LLVMHiddenVisibility);
+    return f;
+}
+
+/* A function of the library: visible to the link alone, in a section of its own, so that the linker can leave it out. */
+static void publish(Emit *e, LLVMValueRef f)
+{
+    size_t n;
+    LLVMSetSection(f, arena_printf(e->arena, ".text.%s", LLVMGetValueName2(f, &n)));
+    LLVMSetLinkage(f, LLVMExternalLinkage);
+    LLVMSetVisibility(f, LLVMHiddenVisibility);
+}
+
+void micro_library(Emit *e)
+{
+    static const DType dtypes[] = {DT_f32, DT_f64};
+    const Target *t = e->target;
+    for (uint32_t d = 0; d < COUNT(dtypes); d++) {
+        for (uint32_t i = 0; i < RT_ROW_SETS && t->rows[i]; i++) {
+            publish(e, emit_micro(e, dtypes[d], t->rows[i], t->vectors, false));
+            for (uint32_t v = 1; v <= t->vectors; v++) publish(e, emit_micro(e, dtypes[d], t->rows[i], v, true));
+        }
+        publish(e, emit_pack(e, dtypes[d]));
+    }
+}
+
+static LLVMValueRef micro_function(Emit *e, DType dtype, uint32_t rows, uint32_t vectors, bool masked)
+{
+    if (e->has_library) return declare(e, micro_name(e, dtype, rows, vectors, masked), micro_type(e));
+    return emit_micro(e, dtype, rows, vectors, masked);
+}
+
+static LLVMValueRef pack_function(Emit *e, DType dtype)
+{
+    return e->has_library ? declare(e, pack_name(e, dtype), pack_type(e)) : emit_pack(e, dtype);
+}
+
 LLVMValueRef micro_family(Emit *e, DType dtype, const char **error)
 {
     if (dtype != DT_f64 && dtype != DT_f32) {
@@ -333,9 +392,9 @@ LLVMValueRef micro_family(Emit *e, DType dtype, const char **error)
     if (need->family) return need->family;
     LLVMValueRef fn[RT_ROW_SETS][RT_MAX_VECTORS + 1] = {{0}};
     for (uint32_t i = 0; i < RT_ROW_SETS; i++) {
-        if (need->full[i]) fn[i][RT_MAX_VECTORS] = emit_micro(e, dtype, t->rows[i], t->vectors, false);
+        if (need->full[i]) fn[i][RT_MAX_VECTORS] = micro_function(e, dtype, t->rows[i], t->vectors, false);
         for (uint32_t v = 0; v < t->vectors; v++)
-            if (need->masked[i][v]) fn[i][v] = emit_micro(e, dtype, t->rows[i], v + 1, true);
+            if (need->masked[i][v]) fn[i][v] = micro_function(e, dtype, t->rows[i], v + 1, true);
     }
-    return need->family = family_table(e, dtype, fn, need->pack ? emit_pack(e, dtype) : NULL);
+    return need->family = family_table(e, dtype, fn, need->pack ? pack_function(e, dtype) : NULL);
 }
