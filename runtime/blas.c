@@ -5,10 +5,10 @@
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 enum { LARGE = 1 << 20, BLOCK_ROWS = 128 };     /* multiply-adds worth a call; rows that meet the epilogue at a time */
 
-typedef void Sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const void *a, int lda, const void *b, int ldb,
-                   float beta, void *c, int ldc);
-typedef void Dgemm(int order, int trans_a, int trans_b, int m, int n, int k, double alpha, const void *a, int lda, const void *b, int ldb,
-                   double beta, void *c, int ldc);
+typedef void Sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
+                   float beta, float *c, int ldc);
+typedef void Dgemm(int order, int trans_a, int trans_b, int m, int n, int k, double alpha, const double *a, int lda, const double *b, int ldb,
+                   double beta, double *c, int ldc);
 
 typedef struct Side { int trans; int64_t ld; } Side;    /* how BLAS is told of an operand's strides */
 
@@ -30,7 +30,7 @@ static bool suits(const RtContract *c, const RtPlan *p, Side *a, Side *b)
     return side(p->m, p->k, p->a_m, p->a_k, a) && side(p->k, p->n, p->b_k, p->b_n, b);
 }
 
-static void multiply(const RtContract *c, const RtPlan *p, Side a, Side b, int64_t m, const char *pa, const char *pb, char *pc, int64_t ldc)
+static void multiply(const RtContract *c, const RtPlan *p, Side a, Side b, int64_t m, const void *pa, const void *pb, void *pc, int64_t ldc)
 {
     if (c->micro->dtype == RT_f32) {
         Sgemm *f = (Sgemm *)(uintptr_t)c->cblas;

@@ -92,8 +92,8 @@ static bool lay_out(const RtContract *c, RtPlan *p)
 
 /* ---- by the host's BLAS (--blas) -------------------------------------------------------------------------------- */
 
-typedef void Sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const void *a, int lda, const void *b, int ldb, float beta, void *c, int ldc);
-typedef void Dgemm(int order, int ta, int tb, int m, int n, int k, double alpha, const void *a, int lda, const void *b, int ldb, double beta, void *c, int ldc);
+typedef void Sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
+typedef void Dgemm(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a, int lda, const double *b, int ldb, double beta, double *c, int ldc);
 
 /* A matrix of BLAS has one stride of 1, and the other no shorter than its rows. */
 static bool is_matrix(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride)

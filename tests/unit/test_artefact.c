@@ -272,8 +272,8 @@ static void blas_agrees(void **state)
     const char *why;
     ArtefactInfo info;
     float *x = arena_array(&a, float, M * IN), *w = arena_array(&a, float, OUT * IN), *bias = arena_array(&a, float, OUT), *y[2];
-    for (int i = 0; i < M * IN; i++) x[i] = (float)((i * 7919) % 2001 - 1000) / 1000;
-    for (int i = 0; i < OUT * IN; i++) w[i] = (float)((i * 104729) % 2003 - 1001) / 1000;
+    for (int i = 0; i < M * IN; i++) x[i] = (float)(i * INT64_C(7919) % 2001 - 1000) / 1000;
+    for (int i = 0; i < OUT * IN; i++) w[i] = (float)(i * INT64_C(104729) % 2003 - 1001) / 1000;
     for (int i = 0; i < OUT; i++) bias[i] = (float)i;
     for (int blas = 0; blas < 2; blas++) {
         CodegenOptions o = {.level = 2, .blas = blas};
