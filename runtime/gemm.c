@@ -26,7 +26,6 @@ enum {
     BLOCK_BYTES   = 8 << 20,        /* of A that a task goes over with one panel after the other */
     PACKED_BYTES  = 1 << 20,        /* likewise when it is packed */
     PIECES        = 4,              /* at most so many tasks a thread, against uneven progress */
-    BLAS_WORK     = 1 << 18,        /* products that are worth the call */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -90,45 +89,6 @@ static bool lay_out(const RtContract *c, RtPlan *p)
     return size_add(a, b, &p->off_c) && size_add(p->off_c, t, &p->scratch);
 }
 
-/* ---- by the host's BLAS (--blas) -------------------------------------------------------------------------------- */
-
-typedef void Sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
-typedef void Dgemm(int order, int ta, int tb, int m, int n, int k, double alpha, const double *a, int lda, const double *b, int ldb, double beta, double *c, int ldc);
-
-/* A matrix of BLAS has one stride of 1, and the other no shorter than its rows. */
-static bool is_matrix(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride)
-{
-    int64_t most = INT32_MAX;
-    if (rows > most || columns > most || row_stride > most || column_stride > most) return false;
-    return (column_stride == 1 && row_stride >= columns) || (row_stride == 1 && column_stride >= rows);
-}
-
-static bool for_blas(const RtContract *c, const RtPlan *p)
-{
-    int64_t work;
-    if (!c->blas || c->a_operand < 0 || c->b_operand < 0 || c->c_operand < 0) return false;
-    if (!size_mul(p->m, p->n, &work) || !size_mul(work, p->k, &work) || work < BLAS_WORK) return false;
-    return is_matrix(p->m, p->k, p->a_m, p->a_k) && is_matrix(p->k, p->n, p->b_k, p->b_n) && p->c_m >= p->n && p->c_m <= INT32_MAX;
-}
-
-static void run_blas(const RtContract *c, const RtPlan *p, const void *a, const void *b, void *out)
-{
-    enum { ROW_MAJOR = 101, AS_IS = 111, TRANSPOSED = 112 };
-    bool ta = p->a_k != 1, tb = p->b_n != 1;
-    int m = (int)p->m, n = (int)p->n, k = (int)p->k, lda = (int)(ta ? p->a_k : p->a_m), ldb = (int)(tb ? p->b_n : p->b_k), ldc = (int)p->c_m;
-    if (element(c->micro) == 8) {
-        Dgemm *gemm;
-        memcpy(&gemm, &c->blas, sizeof gemm);
-        gemm(ROW_MAJOR, ta ? TRANSPOSED : AS_IS, tb ? TRANSPOSED : AS_IS, m, n, k, 1, a, lda, b, ldb, 0, out, ldc);
-    } else {
-        Sgemm *gemm;
-        memcpy(&gemm, &c->blas, sizeof gemm);
-        gemm(ROW_MAJOR, ta ? TRANSPOSED : AS_IS, tb ? TRANSPOSED : AS_IS, m, n, k, 1, a, lda, b, ldb, 0, out, ldc);
-    }
-}
-
-/* ---- the plan, continued ---------------------------------------------------------------------------------------- */
-
 bool rt_contract_plan(const RtContract *c, const int64_t *poly, int threads, bool have_a, bool have_b, RtPlan *p)
 {
     const RtMicro *u = c->micro;
@@ -139,7 +99,6 @@ bool rt_contract_plan(const RtContract *c, const int64_t *poly, int threads, boo
     if (p->batch == 0 || p->m == 0 || p->n == 0) return true;
     p->tasks_m = p->tasks_n = 1;
     p->tasks = p->batch;
-    if ((p->blas = for_blas(c, p))) return true;
     p->tiles = ceil_div(p->m, u->rows[0]);
     p->panels = ceil_div(p->n, panel_width(u));
     /* In place, A wants its depth adjacent, or rows so few that it is read a few times only. */
@@ -322,10 +281,6 @@ void rt_contract_run(const RtContract *c, const RtPlan *p, const RtEnv *e, const
         int64_t first = p->panels * j / p->tasks_n, last = p->panels * (j + 1) / p->tasks_n;
         int64_t offset[3] = {0};
         if (c->at) c->at(e, batch, offset);
-        if (p->blas) {
-            run_blas(c, p, e->buf[c->a_operand] + offset[0] * size, e->buf[c->b_operand] + offset[1] * size, e->buf[c->c_operand] + offset[2] * size);
-            continue;
-        }
         Side a = {0}, b = {0};
         if (prepared_a) {
             a.packed = (const char *)prepared_a + (c->a_batched ? batch : 0) * round_up(p->m, row_width(c, p->m)) * p->k * size;

@@ -19,7 +19,6 @@ typedef struct RtPlan {
     int64_t block_m;                        /* rows that a panel of B meets at a time; packed A holds that many */
     int64_t block_k;                        /* steps of the depth that those rows do at a time */
     bool    pack_a, pack_b, pack_tail;      /* pack_tail: only the last, narrower panel of B */
-    bool    blas;                           /* a task is a batch item, done by c->blas */
 } RtPlan;
 
 /* `poly`: the values of the function's polynomials, which the uint32_t fields of RtContract index. `have_a`, `have_b`:

@@ -216,8 +216,8 @@ static void by_blas(void **unused)
     RtMicro u = {.dtype = RT_f32, .lanes = 16, .vectors = 3, .rows = {8, 4, 2, 1}};
     void (*function)(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int) = naive_sgemm;
     for (int form = 0; form < 4; form++) {
-        Case t = {.fma = true, .micro = &u, .poly = {2, 70, 80, 90, form & 1 ? 1 : 91, form & 1 ? 71 : 1, form & 2 ? 90 : 1, form & 2 ? 1 : 83, 85}};
-        t.item[0] = 91 * 71, t.item[1] = 90 * 83, t.item[2] = 70 * 85;
+        Case t = {.fma = true, .micro = &u, .poly = {2, 100, 110, 120, form & 1 ? 1 : 121, form & 1 ? 101 : 1, form & 2 ? 120 : 1, form & 2 ? 1 : 113, 115}};
+        t.item[0] = 121 * 101, t.item[1] = 120 * 113, t.item[2] = 100 * 115;
         t.a = operand(&t, 2 * t.item[0], true), t.b = operand(&t, 2 * t.item[1], true), t.c = operand(&t, 2 * t.item[2], false);
         int64_t self[2] = {0, 0};
         const Case *me = &t;
@@ -226,11 +226,10 @@ static void by_blas(void **unused)
         RtEnv e = {buf, self, NULL};
         RtContract c = {.micro = &u, .batch = BATCH, .m = M, .n = N, .k = K, .a_operand = 0, .b_operand = 1, .a_batched = 1, .b_batched = 1, .a_m = AM, .a_k = AK,
                         .b_n = BN, .b_k = BK, .at = at, .prepared_a = -1, .prepared_b = -1, .c_operand = 2, .c_m = CM};
-        memcpy(&c.blas, &function, sizeof c.blas);
+        memcpy(&c.cblas, &function, sizeof c.cblas);
         RtPlan p;
         assert_true(rt_contract_plan(&c, t.poly, 2, false, false, &p));
-        assert_true(p.blas && p.tasks == 2);
-        rt_contract_run(&c, &p, &e, NULL, NULL, 0, 2, NULL);
+        assert_int_equal(dlc_rt_blas(&c, &p, &e, NULL), 0);
         check(&t, &c, &p, "blas");
         guarded_free_all();
     }
