@@ -48,6 +48,31 @@ if ! "$python" -c 'import numpy' 2>/dev/null; then
     exit $failed
 fi
 same() { report "$1 $2: compiled as evaluated" against "$models/$1.dl" "$@"; }
+# A row alone and in a batch, one thread and two: equal bits.
+rows_alone() {  # MODEL EXPORT INPUT ROWS OPTIONS...
+    model=$1 export=$2 input=$3 rows=$4
+    shift 4
+    name=${input%%:*}
+    run() { "$dlc" run "$models/$model.dl" --fn "$export" "$@"; }
+    "$python" "$root/tests/py/random_inputs.py" "$tmp/all.safetensors" "$input" || return 1
+    run "$@" --threads 1 "$name=$tmp/all.safetensors:$name" -o "$tmp/one.npy" && run "$@" --threads 2 "$name=$tmp/all.safetensors:$name" -o "$tmp/two.npy" || return 1
+    cmp "$tmp/one.npy" "$tmp/two.npy" || return 1
+    for row in $rows; do
+        "$python" - "$root/models/data" "$tmp" "$name" "$row" <<'PY' || return 1
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from tensorfile import load
+tmp, name, row = sys.argv[2], sys.argv[3], int(sys.argv[4])
+np.save(f"{tmp}/row.npy", load(f"{tmp}/all.safetensors")[name][row:row + 1])
+np.save(f"{tmp}/want.npy", np.load(f"{tmp}/one.npy")[row:row + 1])
+PY
+        run "$@" "$name=$tmp/row.npy" -o "$tmp/alone.npy" && cmp "$tmp/alone.npy" "$tmp/want.npy" || return 1
+    done
+}
+report "digits classify: equal bits alone, in a batch, and over threads" rows_alone digits classify images:u8:33x8x8:0:17 "0 7 32" --weights "$weights"
+report "lenet classify: equal bits alone, in a batch, and over threads" rows_alone lenet classify images:u8:33x28x28:0:256 "1 32"
+report "llama read: equal bits alone, in a batch, and over threads" rows_alone llama read ids:i32:5x17:0:512 "0 4"
 same digits classify 1e-5 images:u8:33x8x8:0:17 -- --weights "$weights"
 same digits label 0 images:u8:33x8x8:0:17 -- --weights "$weights"
 same digits score 1e-6 images:u8:33x8x8:0:17 labels:i32:33:0:10 -- --weights "$weights"
