@@ -230,6 +230,8 @@ static bool run_evaluator(Session *s, const RunOptions *o, const char *path)
     Module *m = session_frontend(s, path);
     Func *f = m ? find_func(s, m, s->fn) : NULL;
     if (!f) return false;
+    pass_inline(m), pass_autodiff(m);                   /* the evaluator knows operators, not how to differentiate them */
+    if (s->diags.errors) return false;
     Tensor *params = arena_array(&s->arena, Tensor, m->params.n + 1), *in = arena_array(&s->arena, Tensor, f->args.n + 1);
     Tensor *out = arena_array(&s->arena, Tensor, f->results.n + 1);
     if (!param_values(s, o, m, params)) return false;

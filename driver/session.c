@@ -116,7 +116,7 @@ Module *session_passes(Session *s, const char *path, const char *after)
         exit(EXIT_OURS);
     }
     for (uint32_t i = 0; i < times.n && s->time_passes; i++) fprintf(stderr, "%-12s %7.2f ms\n", times.name[i], 1e3 * times.seconds[i]);
-    return m;
+    return s->diags.errors ? NULL : m;
 }
 
 static bool is_identifier(const char *name)

@@ -317,8 +317,20 @@ RULE(call)
 
 /* ---- the driver ---- */
 
+RULE(stop)
+{
+    value_share(out, arg[0]);
+    return true;
+}
+
+/* Gradients are made of other operators: the autodiff pass comes first. */
+RULE(grad)
+{
+    return eval_fail(e, "gradients are computed after the autodiff pass");
+}
+
 static EvalRule *const eval_rule[OP_COUNT] = {
-#define OP(name, args, attr, shape, eval, class) [OP_##name] = eval_##eval,
+#define OP(name, args, attr, shape, eval, grad, class) [OP_##name] = eval_##eval,
 #include "ir/ops.def"
 #undef OP
 };

@@ -64,7 +64,8 @@ void  strides_of(const Value *v, int64_t *stride);
 /* Step a row-major counter over dims; false at the end, when it is 0 again. */
 bool  odometer(uint32_t rank, const int64_t *dim, int64_t *at);
 
-RULE(arg); RULE(const); RULE(dim); RULE(iota); RULE(rng); RULE(tuple); RULE(get); RULE(call);
+RULE(arg); RULE(const); RULE(dim); RULE(iota); RULE(rng); RULE(tuple); RULE(get); RULE(call); RULE(stop);
+RULE(grad);
 /* eval_map.c */
 RULE(unary); RULE(binary); RULE(compare); RULE(select); RULE(cast);
 /* eval_view.c */

@@ -122,7 +122,7 @@ const char *type_text(Arena *a, Type *t);
 /* ---- nodes ------------------------------------------------------------------------------------------ */
 
 typedef enum Op {
-#define OP(name, args, attr, shape, eval, class) OP_##name,
+#define OP(name, args, attr, shape, eval, grad, class) OP_##name,
 #include "ir/ops.def"
 #undef OP
     OP_COUNT

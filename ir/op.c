@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const struct { const char *name; int8_t args; uint8_t class, attr; } op_table[OP_COUNT] = {
-#define OP(name, args, attr, shape, eval, class) [OP_##name] = {#name, args, CLASS_##class, ATTR_##attr},
+#define OP(name, args, attr, shape, eval, grad, class) [OP_##name] = {#name, args, CLASS_##class, ATTR_##attr},
 #include "ir/ops.def"
 #undef OP
 };

@@ -519,6 +519,19 @@ static Type *shape_tuple(ShapeCall *c)
     return type_tuple(c->m, c->nargs, member);
 }
 
+/* A gradient has the type of what it is by. */
+static Type *shape_grad(ShapeCall *c)
+{
+    if (c->nargs < 2) return fail(c, "needs a loss and something to differentiate it by");
+    if (!is_scalar(type_of(c, 0)) || !dtype_is_float(type_of(c, 0)->dtype)) return fail(c, "of %s: the loss is a float scalar", text_of(c, type_of(c, 0)));
+    Type **member = arena_array(c->m->arena, Type *, c->nargs);
+    for (uint32_t i = 1; i < c->nargs; i++) {
+        member[i - 1] = type_of(c, i);
+        if (member[i - 1]->kind != TYPE_TENSOR || !dtype_is_float(member[i - 1]->dtype)) return fail(c, "by %s: only floats have gradients", text_of(c, type_of(c, i)));
+    }
+    return type_tuple(c->m, c->nargs - 1, member);
+}
+
 static Type *shape_get(ShapeCall *c)
 {
     Type *t = type_of(c, 0);
@@ -590,7 +603,7 @@ static Type *shape_call(ShapeCall *c)
 /* ---- the table ---- */
 
 static ShapeRule *const shape_rule[OP_COUNT] = {
-#define OP(name, args, attr, shape, eval, class) [OP_##name] = shape_##shape,
+#define OP(name, args, attr, shape, eval, grad, class) [OP_##name] = shape_##shape,
 #include "ir/ops.def"
 #undef OP
 };

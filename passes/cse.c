@@ -15,7 +15,7 @@ typedef enum AttrKind {
     ATTR_reduce, ATTR_window, ATTR_dot, ATTR_conv, ATTR_order, ATTR_callee
 } AttrKind;
 static const uint8_t attr_kind[OP_COUNT] = {
-#define OP(name, args, attr, shape, eval, class) [OP_##name] = ATTR_##attr,
+#define OP(name, args, attr, shape, eval, grad, class) [OP_##name] = ATTR_##attr,
 #include "ir/ops.def"
 #undef OP
 };

@@ -26,6 +26,7 @@ bool passes_run(Module *m, const PassOptions *o, PassTimes *times, const char **
 bool pass_find(const char *name, const char **all);
 
 /* inline.c   */ void pass_inline(Module *m);
+/* autodiff.c */ void pass_autodiff(Module *m);
 /* simplify.c */ void pass_simplify(Module *m);
 /* fold.c     */ void pass_fold(Module *m);
 /* cse.c      */ void pass_cse(Module *m);

@@ -2,6 +2,8 @@
  * that fit and gives up quietly where there are none. */
 #include "random_ir.h"
 
+#include "passes/passes.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@ typedef struct Gen {
     Node    *pool[64];
     uint32_t n, params;
     Dim     *B, *T;
+    bool     differentiable;            /* only operators whose gradient has a kernel */
 } Gen;
 
 uint32_t random_below(uint64_t *seed, uint32_t n)
@@ -263,18 +266,18 @@ static Node *gathering(Gen *g)
 {
     Node *x = pick(g);
     int64_t v;
-    if (!x->type->rank) return NULL;
+    if (!x->type->rank || g->differentiable) return NULL;
     Attr attr = {.axis = below(g, x->type->rank)};
     if (!dim_is_const(x->type->dim[attr.axis], &v) || v < 3) return NULL;
     Node *ids = func_arg(g->f, ARG_INPUT, arena_printf(g->arena, "ids%u", g->f->args.n), type_tensor(g->m, DT_i32, 1, (Dim *[]){random_dim(g)}), NULL, (Span){0});
     return ir_node(g->f, OP_gather, 2, (Node *[]){x, ids}, &attr, NULL, (Span){0});
 }
 
-Module *random_module(Arena *a, uint64_t seed)
+static Gen generate(Arena *a, uint64_t seed, bool differentiable)
 {
     static Node *(*const make[])(Gen *) = {unary, unary, binary, binary, masked, reduction, reduction, transposition, reshaping, slicing, padding,
                                            joining, reversing, product, product, convolution, pooling, gathering};
-    Gen g = {.arena = a, .seed = seed * 2654435761u + 12345, .m = module_new(a, NULL, "random")};
+    Gen g = {.arena = a, .seed = seed * 2654435761u + 12345, .m = module_new(a, NULL, "random"), .differentiable = differentiable};
     g.f = func_new(g.m, "f", (Span){0});
     g.f->exported = true;
     g.B = dim_sym(g.m, g.f, "B"), g.T = dim_sym(g.m, g.f, "T");
@@ -293,10 +296,32 @@ Module *random_module(Arena *a, uint64_t seed)
         if (!count || count->nterms > 6 || (dim_is_const(count, &size) && size > 5000)) continue;
         g.pool[g.n++] = x;
     }
+    return g;
+}
+
+Module *random_module(Arena *a, uint64_t seed)
+{
+    Gen g = generate(a, seed, false);
     func_result(g.f, "a", g.pool[g.n - 1], NULL);
     func_result(g.f, "b", pick(&g), NULL);
     return g.m;
 }
+
+Module *random_gradients(Arena *a, uint64_t seed)
+{
+    Gen g = generate(a, seed, true);
+    Node *y = ir_unary(g.f, OP_tanh, g.pool[g.n - 1], (Span){0}), *of[4] = {y};
+    of[0] = y->type->rank ? ir_reduce(g.f, RED_sum, y, (1u << y->type->rank) - 1, (Span){0}) : y;
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < g.f->args.n && n < COUNT(of); i++)
+        if (dtype_is_float(g.f->args.at[i].node->type->dtype)) of[n++] = g.f->args.at[i].node;
+    if (n < 2) return NULL;
+    Node *d = ir_node(g.f, OP_grad, n, of, NULL, NULL, (Span){0});
+    for (uint32_t i = 0; i + 1 < n; i++) func_result(g.f, arena_printf(a, "d%u", i), ir_get(g.f, d, i, (Span){0}), NULL);
+    pass_autodiff(g.m);
+    return g.m;
+}
+
 
 typedef struct Values { const Func *f; const int64_t *dims; } Values;
 static bool look_up(void *user, const Atom *sym, int64_t *v)

@@ -85,11 +85,14 @@ static void call(const Case *c, dlc_artefact *artefact, int threads, dlc_tensor 
     dlc_destroy(m);
 }
 
-static void compile_and_compare(const Case *c, uint64_t seed, const char *target, bool fused)
+/* What is tested: how a seed becomes a module. */
+typedef Module *Make(Arena *a, uint64_t seed);
+
+static void compile_and_compare(const Case *c, Make *make, uint64_t seed, const char *target, bool fused)
 {
     Arena *a = c->arena;
     const char *what = arena_printf(a, "seed %llu, %s, %s", (unsigned long long)seed, target, fused ? "fused" : "unfused"), *error = NULL;
-    Module *m = random_module(a, seed);
+    Module *m = make(a, seed);
     PassOptions passes = {.level = 2, .verify = true};
     if (!passes_run(m, &passes, NULL, &error)) fail_msg("%s: %s", what, error);
     CodegenOptions o = {.cpu = target, .level = 2, .no_fuse = !fused};
@@ -122,27 +125,40 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void random_programs(void **state)
+static void run_seeds(Make *make, uint64_t count)
 {
-    (void)state;
     static const int64_t dims[][2] = {{3, 5}, {1, 1}, {20, 33}, {2, 70}};
-    uint64_t first = from_environment("DLC_RANDOM_FIRST", 1), count = from_environment("DLC_RANDOM_COUNT", 25);
+    uint64_t first = from_environment("DLC_RANDOM_FIRST", 1);
     for (uint64_t seed = first; seed < first + count; seed++) {
         Arena a = {0};
         const char *error = NULL;
-        Case c = {.arena = &a, .f = random_module(&a, seed)->funcs.at[0], .dims = dims[seed % COUNT(dims)]};
+        Module *m = make(&a, seed);
+        if (!m) continue;
+        Case c = {.arena = &a, .f = m->funcs.at[0], .dims = dims[seed % COUNT(dims)]};
         uint64_t data = seed;
         for (uint32_t i = 0; i < c.f->args.n; i++) c.in[i] = random_tensor(&a, c.f, c.f->args.at[i].node->type, c.dims, &data);
         if (!ir_eval(&a, c.f, c.in, c.dims, true, c.want, &error)) fail_msg("seed %llu: %s", (unsigned long long)seed, error);
         for (size_t t = 0; t < COUNT(targets); t++)
             if (runs_here(targets[t]))
-                for (int fused = 0; fused < 2; fused++) compile_and_compare(&c, seed, targets[t], fused);
+                for (int fused = 0; fused < 2; fused++) compile_and_compare(&c, make, seed, targets[t], fused);
         arena_free(&a);
     }
 }
 
+static void random_programs(void **state)
+{
+    (void)state;
+    run_seeds(random_module, from_environment("DLC_RANDOM_COUNT", 25));
+}
+
+static void gradients_of_random_programs(void **state)
+{
+    (void)state;
+    run_seeds(random_gradients, from_environment("DLC_RANDOM_COUNT", 15));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_programs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_programs), cmocka_unit_test(gradients_of_random_programs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
