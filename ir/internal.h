@@ -45,11 +45,6 @@ TypeTable *type_table_new(Arena *a);
 
 /* ---- op.c: columns of ops.def ---- */
 
-typedef enum AttrKind {
-    ATTR_none, ATTR_arg, ATTR_lit, ATTR_dim, ATTR_axis, ATTR_rng, ATTR_dtype, ATTR_perm, ATTR_axes, ATTR_slice,
-    ATTR_pad, ATTR_reduce, ATTR_window, ATTR_dot, ATTR_conv, ATTR_order, ATTR_callee
-} AttrKind;
-AttrKind op_attr(Op op);
 bool op_needs_type(Op op);              /* the operator cannot infer its type */
 bool red_find(const char *name, RedKind *k);            /* also "none" */
 

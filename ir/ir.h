@@ -136,7 +136,13 @@ int     op_args(Op op);                                 /* -1: any number */
 typedef enum RedKind { RED_none, RED_sum, RED_prod, RED_max, RED_min, RED_or, RED_and } RedKind;  /* or, and: bool */
 const char *red_name(RedKind k);
 
-/* Which member is meant is the attr column of ops.def. */
+/* The attr column of ops.def: which member of Attr an operator carries. */
+typedef enum AttrKind {
+    ATTR_none, ATTR_arg, ATTR_lit, ATTR_dim, ATTR_axis, ATTR_rng, ATTR_dtype, ATTR_perm, ATTR_axes, ATTR_slice,
+    ATTR_pad, ATTR_reduce, ATTR_window, ATTR_dot, ATTR_conv, ATTR_order, ATTR_callee
+} AttrKind;
+AttrKind op_attr(Op op);
+
 typedef union Attr {
     uint32_t arg;                                       /* arg: index into Func.args */
     struct { const void *data; } lit;                   /* const: row-major elements of the node's dtype */

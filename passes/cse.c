@@ -10,16 +10,6 @@
 
 #include "passes/passes.h"
 
-typedef enum AttrKind {
-    ATTR_none, ATTR_arg, ATTR_lit, ATTR_dim, ATTR_axis, ATTR_rng, ATTR_dtype, ATTR_perm, ATTR_axes, ATTR_slice, ATTR_pad,
-    ATTR_reduce, ATTR_window, ATTR_dot, ATTR_conv, ATTR_order, ATTR_callee
-} AttrKind;
-static const uint8_t attr_kind[OP_COUNT] = {
-#define OP(name, args, attr, shape, eval, grad, class) [OP_##name] = ATTR_##attr,
-#include "ir/ops.def"
-#undef OP
-};
-
 static void key_bytes(Str *s, const void *p, size_t n) { str_addn(s, p, n); }
 #define key(s, x) key_bytes((s), &(x), sizeof(x))
 static void key_dims(Str *s, Dim **d, uint32_t n)
@@ -36,7 +26,7 @@ static void key_attr(Str *s, const Node *n)
     uint32_t rank = n->nargs && n->arg[0]->type->kind == TYPE_TENSOR ? n->arg[0]->type->rank : 0;
     uint32_t space = rank >= 2 ? rank - 2 : 0;
     const Attr *a = &n->attr;
-    switch ((AttrKind)attr_kind[n->op]) {
+    switch (op_attr(n->op)) {
     case ATTR_none: break;
     case ATTR_arg: key(s, a->arg); break;
     case ATTR_lit: {
