@@ -17,6 +17,7 @@
 #include "codegen/kernel.h"
 #include "host/dlc.h"
 #include "passes/passes.h"
+#include "support.h"
 
 static char folder[64];
 
@@ -56,14 +57,7 @@ static const char *in_folder(Arena *a, const char *name)
 
 static Program *program(Arena *a, const char *text)
 {
-    Diags *d = arena_new(a, Diags);
-    d->arena = a;
-    Module *m = ir_read(a, d, diag_source(d, "test.ir", text, strlen(text)));
-    if (!m) {
-        Str s = {.arena = a};
-        diag_print(d, &s, false);
-        fail_msg("%s", s.at);
-    }
+    Module *m = must_read_ir(a, text);
     const char *error = NULL;
     CodegenOptions o = {.level = 2};
     PassOptions passes = {.level = 2, .verify = true};

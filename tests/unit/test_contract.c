@@ -13,20 +13,7 @@
 #include "jit.h"
 #include "passes/passes.h"
 #include "random_ir.h"
-
-static Module *read_module(Arena *a, const char *text)
-{
-    Diags *d = arena_new(a, Diags);
-    d->arena = a;
-    Module *m = ir_read(a, d, diag_source(d, "test.ir", text, strlen(text)));
-    const char *error = NULL;
-    if (!m || !ir_verify(a, m, "reading", &error)) {
-        Str s = {.arena = a};
-        diag_print(d, &s, false);
-        fail_msg("%s%s\n%s", s.at ? s.at : "", error ? error : "", text);
-    }
-    return m;
-}
+#include "support.h"
 
 /* Results are sums of up to some thousand products of order 1. */
 static bool is_close(double x, double y)
@@ -100,7 +87,7 @@ static void check_module(Module *(*make)(Arena *a, const void *what), const void
 
 static Module *module_of_text(Arena *a, const void *text)
 {
-    return read_module(a, text);
+    return must_read_ir(a, text);
 }
 
 /* Symbols B and T: none, one, around tiles and panels, odd. */

@@ -12,20 +12,7 @@
 #include "jit.h"
 #include "passes/passes.h"
 #include "random_ir.h"
-
-static Module *read_module(Arena *a, const char *text)
-{
-    Diags *d = arena_new(a, Diags);
-    d->arena = a;
-    Module *m = ir_read(a, d, diag_source(d, "test.ir", text, strlen(text)));
-    const char *error = NULL;
-    if (!m || !ir_verify(a, m, "reading", &error)) {
-        Str s = {.arena = a};
-        diag_print(d, &s, false);
-        fail_msg("%s%s\n%s", s.at ? s.at : "", error ? error : "", text);
-    }
-    return m;
-}
+#include "support.h"
 
 static bool is_close(double x, double y, double tolerance)
 {
@@ -96,7 +83,7 @@ static void check_module(Module *(*make)(Arena *a, const void *what), const void
 
 static Module *module_of_text(Arena *a, const void *text)
 {
-    return read_module(a, text);
+    return must_read_ir(a, text);
 }
 
 static void check_case(void **state)
@@ -139,7 +126,7 @@ static void check_pairs(DType t, const double *value, uint32_t n, const char *bo
         in[i] = (Tensor){.dtype = t, .rank = 1, .dim = {count}, .data = arena_array(&a, double, (size_t)count)};
         for (int64_t j = 0; j < count; j++) tensor_set(&in[i], j, value[i ? j % n : j / n]);
     }
-    Module *m = read_module(&a, text);
+    Module *m = must_read_ir(&a, text);
     if (!ir_eval(&a, m->funcs.at[0], in, &count, false, want, &error)) fail_msg("%s", error);
     Program *p = program_build(&a, m, &(CodegenOptions){0}, &error);
     if (!p) fail_msg("%s\n%s", error, text);
@@ -210,7 +197,7 @@ static void special_extremes(void **state)
         "  %3 = argreduce %0 {kind = max, axes = [1]} : i32[N]\n  %4 = argreduce %0 {kind = min, axes = [1]} : i32[N]\n"
         "  %5 = argreduce %0 {kind = max, axes = [0]} : i32[21]\n  %6 = argreduce %0 {kind = min, axes = [0]} : i32[21]\n"
         "  return \"max\" %1, \"min\" %2, \"a\" %3, \"b\" %4, \"c\" %5, \"d\" %6\n}\n";
-    Module *m = read_module(&a, text);
+    Module *m = must_read_ir(&a, text);
     Program *p = program_build(&a, m, &(CodegenOptions){0}, &error);
     if (!p) fail_msg("%s", error);
     float x[ROWS][COLUMNS];
@@ -249,7 +236,7 @@ static void failed_checks(void **state)
     static const char text[] =
         "ir 1\nmodule \"t\"\n\nfunc export @f(N) {\n  %0 = input \"x\" : f32[4]\n  %1 = input \"i\" : i32[N]\n"
         "  %2 = add %1, %1 : i32[N]\n  %3 = gather %0, %2 {axis = 0} : f32[N]\n  return \"out\" %3\n}\n";
-    Module *m = read_module(&a, text);
+    Module *m = must_read_ir(&a, text);
     Program *p = program_build(&a, m, &(CodegenOptions){0}, &error);
     if (!p) fail_msg("%s", error);
     for (uint32_t row = 0; target_row(row); row++) {

@@ -10,17 +10,11 @@
 
 #include "codegen/fuse.h"
 #include "passes/passes.h"
+#include "support.h"
 
 static Program *build(Arena *a, const char *text, CodegenOptions o)
 {
-    Diags *d = arena_new(a, Diags);
-    d->arena = a;
-    Module *m = ir_read(a, d, diag_source(d, "test.ir", text, strlen(text)));
-    if (!m) {
-        Str s = {.arena = a};
-        diag_print(d, &s, false);
-        fail_msg("%s", s.at);
-    }
+    Module *m = must_read_ir(a, text);
     const char *error = NULL;
     PassOptions passes = {.level = 2, .verify = true};
     if (!passes_run(m, &passes, NULL, &error)) fail_msg("%s", error);

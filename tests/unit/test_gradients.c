@@ -13,6 +13,7 @@
 
 #include "passes/passes.h"
 #include "random_ir.h"
+#include "support.h"
 
 typedef struct Case {
     const char *name, *body;            /* inputs, nodes and `return "y" %n` */
@@ -22,17 +23,7 @@ typedef struct Case {
 
 static Module *read_module(Arena *a, const char *body)
 {
-    const char *text = arena_printf(a, "ir 1\nmodule \"t\"\n\nfunc export @f(B, T) {\n%s}\n", body);
-    Diags *d = arena_new(a, Diags);
-    d->arena = a;
-    Module *m = ir_read(a, d, diag_source(d, "test.ir", text, strlen(text)));
-    if (!m) {
-        Str s = {.arena = a};
-        diag_print(d, &s, false);
-        fail_msg("%s", s.at);
-    }
-    m->diags = d;
-    return m;
+    return must_read_ir(a, arena_printf(a, "ir 1\nmodule \"t\"\n\nfunc export @f(B, T) {\n%s}\n", body));
 }
 
 static Node *all_sum(Func *f, Node *x) { return x->type->rank ? ir_reduce(f, RED_sum, x, (1u << x->type->rank) - 1, (Span){0}) : x; }

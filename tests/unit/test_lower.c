@@ -11,21 +11,8 @@
 
 #include "interpret.h"
 #include "random_ir.h"
+#include "support.h"
 #include "passes/passes.h"
-
-static Module *read_module(Arena *a, const char *text)
-{
-    Diags *d = arena_new(a, Diags);
-    d->arena = a;
-    Module *m = ir_read(a, d, diag_source(d, "test.ir", text, strlen(text)));
-    const char *error = NULL;
-    if (!m || !ir_verify(a, m, "reading", &error)) {
-        Str s = {.arena = a};
-        diag_print(d, &s, false);
-        fail_msg("%s%s", s.at ? s.at : "", error ? error : "");
-    }
-    return m;
-}
 
 /* Evaluator against kernels, fused and unfused, of two modules of the same text (passes change one of them). */
 static void compare_modules(Arena *a, Module *m, const Module *reference, bool fused, const int64_t *dims, const char *what)
@@ -58,7 +45,7 @@ static void compare(const char *body, const int64_t *dims)
 {
     Arena a = {0};
     const char *text = arena_printf(&a, "ir 1\nmodule \"t\"\n\n%s", body);
-    for (int fused = 0; fused < 2; fused++) compare_modules(&a, read_module(&a, text), read_module(&a, text), fused, dims, body);
+    for (int fused = 0; fused < 2; fused++) compare_modules(&a, must_read_ir(&a, text), must_read_ir(&a, text), fused, dims, body);
     arena_free(&a);
 }
 
