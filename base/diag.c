@@ -274,12 +274,13 @@ static int by_place(const void *pa, const void *pb)
 {
     const Ranked *a = pa, *b = pb;
     const Span *s = &a->diag->span, *t = &b->diag->span;
-    if (s->file != t->file) return s->file < t->file ? -1 : 1;
+    /* File 0 is no place: what concerns the whole run comes last. */
+    if (s->file != t->file) return s->file - 1 < t->file - 1 ? -1 : 1;
     if (s->start != t->start) return s->start < t->start ? -1 : 1;
     return a->order < b->order ? -1 : 1;
 }
 
-/* The distinct diagnostics in source order; those without a place come first. */
+/* The distinct diagnostics in source order; those without a place come last. */
 static Ranked *in_order(const Diags *d, Arena *a, uint32_t *n)
 {
     *n = distinct(d);
