@@ -22,6 +22,7 @@ typedef struct Want {
     bool   contracted;                  /* through an operand of a contraction: read many times */
     bool   windowed;                    /* through a window */
     bool   stretched;                   /* every reader sees it repeated */
+    bool   whole;                       /* as a whole buffer, by a routine */
     bool   result;
 } Want;
 
@@ -82,6 +83,7 @@ static void ask(Fuser *fz, const Node *n, const Want *by)
     w->contracted |= by->contracted;
     w->windowed |= by->windowed;
     w->stretched &= by->stretched;
+    w->whole |= by->whole;
 }
 
 static bool stretches(const Node *n)
@@ -126,7 +128,8 @@ static Group *new_group(Fuser *fz, Node *sink)
 /* n gets a buffer and a kernel of its own, which others may join. */
 static void store_node(Fuser *fz, Node *n)
 {
-    Group *g = new_group(fz, n);
+    Group *g = fz->fu->group[n->id];            /* a tuple's: made for its members */
+    if (!g) g = new_group(fz, n);
     if (op_class(n->op) == CLASS_DOT) g->core = n;
     if (op_class(n->op) == CLASS_RED) g->reduction = n;
     fz->fu->stored[n->id] = true;
@@ -137,8 +140,18 @@ static void store_node(Fuser *fz, Node *n)
         by.contracted = op_class(n->op) == CLASS_DOT;
         by.windowed = n->op == OP_window;
         by.stretched = stretches(n);
+        by.whole = is_routine(n);
         ask(fz, n->arg[a], &by);
     }
+}
+
+/* n is a member of the tuple that a routine stores. */
+static void store_member(Fuser *fz, Node *n)
+{
+    Node *tuple = n->arg[0];
+    Group *g = fz->fu->group[tuple->id];
+    if (!g) g = new_group(fz, tuple);
+    ask(fz, tuple, &(Want){.group = g});
 }
 
 /* Would the group with n inside be one kernel? Values further down count as stored: they are decided later. */
@@ -164,7 +177,7 @@ static bool fits(Fuser *fz, Group *g, Node *n)
 static bool joins(Fuser *fz, Node *n)
 {
     const Want *w = &fz->want[n->id];
-    if (w->result || !w->group) return false;
+    if (w->result || w->whole || !w->group || is_routine(n)) return false;
     OpClass c = op_class(n->op);
     if (fz->light[n->id] && (c == CLASS_MAP || c == CLASS_VIEW)) return true;
     if (c == CLASS_VIEW) {
@@ -189,7 +202,7 @@ static bool joins(Fuser *fz, Node *n)
 static bool has_kernel(const Node *n)
 {
     OpClass c = op_class(n->op);
-    return c != CLASS_ORD && c != CLASS_SCT && c != CLASS_TUP;
+    return c != CLASS_TUP || (n->op == OP_get && is_routine(n->arg[0]));
 }
 
 static int by_sink(const void *a, const void *b)
@@ -220,15 +233,16 @@ Fusion *fuse(Arena *a, Func *f, uint32_t limit, const char **error, Span *where)
         const Want *w = &fz.want[n->id];
         if (!w->group && !w->result) continue;
         if (op_class(n->op) == CLASS_SRC && n->op != OP_rng) {
-            if (!w->result) continue;
+            bool made = n->op == OP_iota || n->op == OP_dim;
+            if (!w->result && !(w->whole && made)) continue;
         }
         if (!has_kernel(n)) {
-            const Node *maker = n->op == OP_get ? n->arg[0] : n;
-            *error = arena_printf(a, "%s is not supported in compiled code yet", op_name(maker->op));
-            *where = maker->span;
+            *error = arena_printf(a, "%s is not supported in compiled code yet", op_name(n->op));
+            *where = n->span;
             return NULL;
         }
-        if (joins(&fz, n)) inline_node(&fz, n);
+        if (n->op == OP_get) store_member(&fz, n);
+        else if (joins(&fz, n)) inline_node(&fz, n);
         else store_node(&fz, n);
     }
     if (fz.fu->groups.n) qsort(fz.fu->groups.at, fz.fu->groups.n, sizeof *fz.fu->groups.at, by_sink);

@@ -28,9 +28,18 @@ typedef struct Fusion {
 } Fusion;
 
 /* Decide for every node of f. limit: nodes in a kernel at most; 0: every operator that is not a view is its own kernel.
- * NULL: *error says what has no kernel yet ("sort is not supported in compiled code yet") and where. */
+ * NULL: *error says what has no kernel ("grad is not supported in compiled code yet") and where. */
 enum { FUSE_LIMIT = 96 };
 Fusion *fuse(Arena *a, Func *f, uint32_t limit, const char **error, Span *where);
+
+/* The number in fu->sites of what a call says when `user` fails. */
+uint32_t fault_site(Fusion *fu, const Node *user, const char *what);
+
+/* routine.c: operators that a routine of the runtime computes. Their operands are whole buffers; members of their tuples are
+ * stored values. Before fusion every member gets exactly one `get`. */
+bool    is_routine(const Node *n);
+void    one_get_a_member(Func *f);
+Kernel *lower_routine(Arena *a, Fusion *fu, Node *n, Node ***operands, const char **why);
 
 /* The kernel of a group, and the stored value, argument or constant behind each of its operands (the sink is the
  * last). NULL: it cannot be one kernel; *why says the reason. */

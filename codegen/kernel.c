@@ -234,8 +234,9 @@ static void print_inst(Str *s, const Kernel *k, uint32_t i)
 
 void kernel_print(Str *s, const Kernel *k)
 {
-    static const char *const class_name[] = {"map", "reduce", "contract"};
+    static const char *const class_name[] = {"map", "reduce", "routine", "contract"};
     str_fmt(s, "kernel %s", class_name[k->class]);
+    if (k->class == KERNEL_ROUTINE) str_fmt(s, " %s:", op_name(k->routine));
     for (uint32_t i = 0; i < k->axes.n; i++) {
         str_fmt(s, "%s %s i%u < ", i ? "," : "", role_name(k->axes.at[i].role), i);
         dim_print(s, k->axes.at[i].extent);
@@ -295,6 +296,8 @@ Dim *kernel_flops(const Kernel *k)
     Module *m = k->module;
     Dim *all = points(k), *sum = dim_const(m, 0);
     Dim *rows = kernel_extent(k, AXIS_PARALLEL);
+    if (k->class == KERNEL_ROUTINE)
+        return (k->routine == OP_cumulate || k->routine == OP_scatter) && dtype_is_float(k->operands.at[0].dtype) ? all : sum;
     if (k->class == KERNEL_CONTRACT)
         rows = dim_mul(m, kernel_extent(k, AXIS_BATCH), dim_mul(m, kernel_extent(k, AXIS_ROW), kernel_extent(k, AXIS_COLUMN)));
     for (uint32_t i = 0; i < k->body.n && sum; i++) {
@@ -324,6 +327,7 @@ Dim *kernel_bytes(const Kernel *k)
                 if (dim_uses(at, dim_as_sym(k->axes.at[x].var))) n = dim_mul(m, n, k->axes.at[x].extent);
             if (n && (!most || dim_is_le(m, most, n))) most = n;
         }
+        if (k->class == KERNEL_ROUTINE) most = k->counts.at[o];
         if (most) sum = dim_add(m, sum, dim_mul(m, dim_const(m, (int64_t)dtype_size(k->operands.at[o].dtype)), most));
     }
     return sum;

@@ -16,6 +16,7 @@
 typedef enum KernelClass {
     KERNEL_MAP,             /* no reduction: every point of the space stores */
     KERNEL_REDUCE,          /* K_reduce insts over the REDUCED axes; stores at points or at rows */
+    KERNEL_ROUTINE,         /* no body: a function of the runtime reads and writes whole buffers (routine.c) */
     KERNEL_CONTRACT         /* one K_contract inst: sum over the DEPTH axes of a * b; then the epilogue and stores */
 } KernelClass;
 
@@ -83,6 +84,10 @@ typedef struct Kernel {
     VEC(KStore)   stores;
     VEC(const Atom *) syms; /* its dims: canonical symbols s0, s1, ..., which stand in its Dims for ... */
     VEC(Dim *)    bound;    /* ... these dims of the function it was lowered from (of another function's equal kernel: Step.dim) */
+    Op          routine;    /* ROUTINE: the operator, ... */
+    const char *function;   /* ... the function that computes it, and gets syms by the numbers of rt.h, ... */
+    VEC(Dim *)  counts;     /* ... elements of each operand, ... */
+    Dim        *scratch;    /* ... bytes a thread */
     Module     *module;     /* for Dim arithmetic */
     uint64_t    hash;       /* of the canonical text: equal kernels have equal text */
     const char *text;       /* canonical text: what kernel_print writes with operands, syms and vars by number */

@@ -152,6 +152,21 @@ static bool checked_at_entry(Lower *l, const Node *ids, Dim *limit)
     return arg->is_index && arg->limit == limit;
 }
 
+uint32_t fault_site(Fusion *fu, const Node *user, const char *what)
+{
+    Diags *d = fu->func->module->diags;
+    FaultSite site = {arena_printf(fu->arena, "%s: %s", op_name(user->op), what), user->span};
+    if (d && user->span.file) {
+        uint32_t line, column;
+        diag_position(d, user->span, &line, &column);
+        site.text = arena_printf(fu->arena, "%s:%u: %s", d->sources.at[user->span.file - 1].path, line, site.text);
+    }
+    for (uint32_t i = 0; i < fu->sites.n; i++)
+        if (!strcmp(fu->sites.at[i].text, site.text)) return i;
+    vec_push(fu->arena, &fu->sites, site);
+    return fu->sites.n - 1;
+}
+
 /* An integer value as a Dim with 0 <= it < limit. *ok: the predicate under which it is (NO_INST: always). */
 static Dim *index_value(Lower *l, Node *ids, Dim *const *at, Dim *limit, uint32_t pred, const Node *user, uint32_t *ok)
 {
@@ -159,17 +174,7 @@ static Dim *index_value(Lower *l, Node *ids, Dim *const *at, Dim *limit, uint32_
     *ok = pred;
     if (l->why) return NULL;
     if (!checked_at_entry(l, ids, limit)) {
-        Diags *d = l->m->diags;
-        FaultSite site = {arena_printf(l->fu->arena, "%s: index out of range", op_name(user->op)), user->span};
-        if (d && user->span.file) {
-            uint32_t line, column;
-            diag_position(d, user->span, &line, &column);
-            site.text = arena_printf(l->fu->arena, "%s:%u: %s", d->sources.at[user->span.file - 1].path, line, site.text);
-        }
-        uint32_t number = l->fu->sites.n;
-        for (uint32_t i = 0; i < l->fu->sites.n; i++)
-            if (!strcmp(l->fu->sites.at[i].text, site.text)) number = i;
-        if (number == l->fu->sites.n) vec_push(l->fu->arena, &l->fu->sites, site);
+        uint32_t number = fault_site(l->fu, user, "index out of range");
         uint32_t check = add_inst(l, (Inst){.kind = K_check, .dtype = DT_bool, .nargs = 1, .arg = {v}, .at = limit, .site = number, .pred = NO_INST, .span = user->span});
         *ok = add_and(l, pred, check);
     }
@@ -619,6 +624,7 @@ static bool make_space(Lower *l, Dim **sink_at)
 
 Kernel *lower_group(Arena *a, Fusion *fu, const Group *g, Node ***operands, const char **why)
 {
+    if (is_routine(g->sink)) return lower_routine(a, fu, g->sink, operands, why);
     Lower l = {.arena = a, .fu = fu, .g = g, .m = fu->func->module, .memo = map_new(a)};
     Dim *sink_at[MAX_RANK];
     l.k = arena_new(a, Kernel);

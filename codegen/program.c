@@ -23,6 +23,10 @@ static const char *kernel_name(Arena *a, const Kernel *k, uint32_t number)
 {
     Str s = {.arena = a};
     str_fmt(&s, "k%u", number);
+    if (k->class == KERNEL_ROUTINE) {
+        str_fmt(&s, "_%s_%s", op_name(k->routine), dtype_name(k->operands.at[0].dtype));
+        return s.at;
+    }
     const char *seen[4];
     uint32_t n = 0;
     for (uint32_t i = 0; i < k->body.n && n < COUNT(seen); i++) {
@@ -131,6 +135,7 @@ static Lowered *lower_all(Arena *a, Func *f, bool fused, Fusion **fusion, const 
 
 static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, const CodegenOptions *o, const char **error, Span *where)
 {
+    one_get_a_member(f);
     make_results_stored(f);
     *where = f->span;
     Fusion *fu;

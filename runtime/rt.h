@@ -24,6 +24,20 @@ typedef struct RtEnv {
  * thread's own `scratch` bytes, 64-aligned. */
 typedef void RtKernelFn(const RtEnv *e, int64_t lo, int64_t hi, void *scratch);
 
+/* ---- routines: RtKernelFns of the runtime itself, for operators without generated code -------------------------
+ * They read and write whole buffers in row-major order, and get all they need as dims, by these numbers. */
+
+enum { RT_none, RT_sum, RT_prod, RT_max, RT_min, RT_or, RT_and };       /* as ir.h numbers reductions */
+/* order.c: an item is a line; line number i starts at i / INNER * INNER * LENGTH + i % INNER, INNER elements apart. */
+enum { RT_LINE_DTYPE, RT_LINE_KIND /* cumulate */, RT_LINE_REVERSE /* sort: descending */, RT_LINE_SITE /* KEEP > LENGTH */,
+       RT_LINE_OUTER, RT_LINE_INNER, RT_LINE_LENGTH, RT_LINE_KEEP /* sort: so many first elements */ };
+enum { RT_SORT_BYTES = 24 };    /* scratch of sort, an element of a line */
+RtKernelFn dlc_rt_cumulate, dlc_rt_sort;
+/* scatter.c: an item is a column of ROW elements. KIND: sum, max, none (replace). */
+enum { RT_SCATTER_DTYPE, RT_SCATTER_KIND, RT_SCATTER_ID_DTYPE, RT_SCATTER_SITE /* an id is out of range */, RT_SCATTER_ROWS,
+       RT_SCATTER_ROW, RT_SCATTER_IDS };
+RtKernelFn dlc_rt_scatter;
+
 /* ---- contractions: the loops are in gemm.c; these are the generated pieces ------------------------------- */
 
 /* C[rows x columns] (+)= A * B, one k-ascending fma chain an element. a_row, a_k, b_k, c_row: strides in

@@ -52,9 +52,12 @@ same bert classify 1e-4 ids:i32:2x9:0:50 types:i32:2x9:0:2 mask:bool:2x9 -- --se
 same gpt2 evaluate 1e-4 ids:i32:2x7:0:50257 targets:i32:2x7:0:50257 -- --set context=32
 same vae encode 1e-4 x:f32:5x784
 same vae decode 1e-4 z:f32:5x20
-# segment_sum has no compiled kernel yet: the evaluator runs it.
 "$python" "$root/tests/py/random_inputs.py" "$tmp/in.safetensors" atoms:f32:6x14 bonds:f32:8x5 source:i32:8:0:6 target:i32:8:0:6 molecule:i32:6:0:2
 graph() { for name in atoms bonds source target molecule; do printf ' %s=%s:%s' $name "$tmp/in.safetensors" $name; done; }
-try "gnn: predict runs in the evaluator" 0 '^y: f32\[2,12\]' "$dlc" run gnn.dl --fn predict --eval --dim G=2 $(graph)
-try "gnn: compiled code says what is missing" 1 'DL0690: scatter' "$dlc" run gnn.dl --fn predict --dim G=2 $(graph)
+predict() { "$dlc" run gnn.dl --fn predict --dim G=2 $(graph) -o "$tmp/$1.safetensors" $2; }
+compares() {
+    predict compiled '' && predict eval --eval &&
+        "$python" "$root/tests/py/compare.py" "$tmp/compiled.safetensors" "$tmp/eval.safetensors" --rtol 1e-4 --atol 1e-4
+}
+report "gnn predict: compiled as evaluated" compares
 exit $failed

@@ -78,6 +78,7 @@ static Dim *work_of(const Kernel *k)
 {
     if (k->class == KERNEL_CONTRACT) return kernel_flops(k);
     int64_t cost = 2 * (int64_t)k->stores.n;
+    if (k->class == KERNEL_ROUTINE) cost = k->routine == OP_sort || k->routine == OP_top_k ? 100 : 4;
     for (uint32_t i = 0; i < k->body.n; i++) {
         const Inst *in = &k->body.at[i];
         if (k->class == KERNEL_MAP || !in->row) cost += kernel_is_costly(in) ? 16 : in->kind == K_load ? 2 : 1;
@@ -85,6 +86,16 @@ static Dim *work_of(const Kernel *k)
     Dim *work = dim_const(k->module, cost);
     for (uint32_t i = 0; i < k->axes.n && work; i++) work = dim_mul(k->module, work, k->axes.at[i].extent);
     return work;
+}
+
+/* Nothing is generated: the linker finds the function in the runtime. */
+static LLVMValueRef emit_routine(Emit *e, const Kernel *k)
+{
+    LLVMValueRef f = LLVMGetNamedFunction(e->module, k->function);
+    if (f) return f;
+    f = LLVMAddFunction(e->module, k->function, e->kernel_type);
+    LLVMSetVisibility(f, LLVMHiddenVisibility);
+    return f;
 }
 
 static bool emit_kernel(Emit *e, const Kernel *k, KernelCode *code, const char **error)
@@ -101,6 +112,12 @@ static bool emit_kernel(Emit *e, const Kernel *k, KernelCode *code, const char *
     case KERNEL_REDUCE:
         code->items = kernel_extent(k, AXIS_PARALLEL);
         code->fn = emit_reduce(e, k, &code->split, &code->scratch);
+        break;
+    case KERNEL_ROUTINE:
+        code->items = kernel_extent(k, AXIS_PARALLEL);
+        code->fn = emit_routine(e, k);
+        code->split = 1;
+        code->scratch = k->scratch;
         break;
     case KERNEL_CONTRACT:
         return contract_emit(e, k, &code->contract, error);

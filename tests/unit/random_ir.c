@@ -16,7 +16,6 @@ typedef struct Gen {
     Node    *pool[64];
     uint32_t n, params;
     Dim     *B, *T;
-    bool     differentiable;            /* only operators whose gradient has a kernel */
 } Gen;
 
 uint32_t random_below(uint64_t *seed, uint32_t n)
@@ -266,18 +265,18 @@ static Node *gathering(Gen *g)
 {
     Node *x = pick(g);
     int64_t v;
-    if (!x->type->rank || g->differentiable) return NULL;
+    if (!x->type->rank) return NULL;
     Attr attr = {.axis = below(g, x->type->rank)};
     if (!dim_is_const(x->type->dim[attr.axis], &v) || v < 3) return NULL;
     Node *ids = func_arg(g->f, ARG_INPUT, arena_printf(g->arena, "ids%u", g->f->args.n), type_tensor(g->m, DT_i32, 1, (Dim *[]){random_dim(g)}), NULL, (Span){0});
     return ir_node(g->f, OP_gather, 2, (Node *[]){x, ids}, &attr, NULL, (Span){0});
 }
 
-static Gen generate(Arena *a, uint64_t seed, bool differentiable)
+static Gen generate(Arena *a, uint64_t seed)
 {
     static Node *(*const make[])(Gen *) = {unary, unary, binary, binary, masked, reduction, reduction, transposition, reshaping, slicing, padding,
                                            joining, reversing, product, product, convolution, pooling, gathering};
-    Gen g = {.arena = a, .seed = seed * 2654435761u + 12345, .m = module_new(a, NULL, "random"), .differentiable = differentiable};
+    Gen g = {.arena = a, .seed = seed * 2654435761u + 12345, .m = module_new(a, NULL, "random")};
     g.f = func_new(g.m, "f", (Span){0});
     g.f->exported = true;
     g.B = dim_sym(g.m, g.f, "B"), g.T = dim_sym(g.m, g.f, "T");
@@ -301,7 +300,7 @@ static Gen generate(Arena *a, uint64_t seed, bool differentiable)
 
 Module *random_module(Arena *a, uint64_t seed)
 {
-    Gen g = generate(a, seed, false);
+    Gen g = generate(a, seed);
     func_result(g.f, "a", g.pool[g.n - 1], NULL);
     func_result(g.f, "b", pick(&g), NULL);
     return g.m;
@@ -309,7 +308,7 @@ Module *random_module(Arena *a, uint64_t seed)
 
 Module *random_gradients(Arena *a, uint64_t seed)
 {
-    Gen g = generate(a, seed, true);
+    Gen g = generate(a, seed);
     Node *y = ir_unary(g.f, OP_tanh, g.pool[g.n - 1], (Span){0}), *of[4] = {y};
     of[0] = y->type->rank ? ir_reduce(g.f, RED_sum, y, (1u << y->type->rank) - 1, (Span){0}) : y;
     uint32_t n = 1;

@@ -120,6 +120,9 @@ static const char every[] = "ir 1\n"
                             "  %85 = reshape %55 : f32[4*B]\n"
                             "  %86 = call %85 {callee = @half} : (f32[4*B], f32[4*B])\n"
                             "  %87 = const hex splat \"0100c07f\" : f32[4]\n"
+                            "  %88 = stop %0 : f32[B,784]\n"
+                            "  %89 = reduce %88 {kind = sum, axes = [0, 1]} : f32[]\n"
+                            "  %90 = grad %89, %0 : (f32[B,784])\n"
                             "  return \"out\" %55, \"weight\" %83 -> \"l1.weight\", \"count\" %3 -> \"count\"\n"
                             "}\n";
 
