@@ -259,7 +259,8 @@ Param  *module_param(Module *m, const char *path, bool state, Type *t, Span span
 /* The one way to make a node: copies args and attr, infers and checks the type, appends to f's body.
  * `type` gives what the operator cannot infer (arg, const, iota, rng, reshape, broadcast, slice, dslice,
  * top_k; NULL otherwise; cast: from attr). It folds nothing. Operands that break the operator's rules are
- * reported through ir_error() and give NULL. */
+ * reported through ir_error() and give NULL; so do operands (and the types of the shorthands) that are NULL because they
+ * failed before: a chain of nodes needs one check at its end. */
 Node *ir_node(Func *f, Op op, uint32_t nargs, Node *const *args, const Attr *attr, Type *type, Span span);
 /* Text of the last failure of ir_node in this module ("dot: contracted dims differ, 784 and 128"). */
 const char *ir_error(const Module *m);

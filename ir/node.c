@@ -144,6 +144,8 @@ Node *ir_node(Func *f, Op op, uint32_t nargs, Node *const *args, const Attr *att
 {
     static const Attr no_attr;
     Module *m = f->module;
+    for (uint32_t i = 0; i < nargs; i++)
+        if (!args[i]) return NULL;              /* it failed before; ir_error() says how */
     ShapeCall call = {.m = m, .op = op, .nargs = nargs, .arg = args, .attr = attr ? attr : &no_attr, .given = type};
     Type *t = shape_infer(&call);
     if (!t) {
@@ -197,13 +199,13 @@ Node *ir_scalar_int(Func *f, DType t, int64_t v, Span s)
 
 Node *ir_splat(Func *f, Node *x, Type *t, Span s)
 {
-    return t->rank ? ir_broadcast(f, x, t, (uint8_t[1]){0}, s) : x;
+    return !t ? NULL : t->rank ? ir_broadcast(f, x, t, (uint8_t[1]){0}, s) : x;
 }
 
 Node *ir_broadcast(Func *f, Node *x, Type *t, const uint8_t *axes, Span s)
 {
     Attr attr = {.arg = 0};
-    if (x->type->rank) memcpy(attr.perm, axes, x->type->rank);
+    if (x && x->type->rank) memcpy(attr.perm, axes, x->type->rank);
     return ir_node(f, OP_broadcast, 1, &x, &attr, t, s);
 }
 
@@ -220,7 +222,7 @@ Node *ir_reshape(Func *f, Node *x, Type *t, Span s)
 Node *ir_transpose(Func *f, Node *x, const uint8_t *perm, Span s)
 {
     Attr attr = {.arg = 0};
-    memcpy(attr.perm, perm, x->type->rank);
+    if (x) memcpy(attr.perm, perm, x->type->rank);
     return ir_node(f, OP_transpose, 1, &x, &attr, NULL, s);
 }
 

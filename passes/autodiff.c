@@ -14,6 +14,8 @@
 
 #include "passes/gradients.h"
 
+enum { MAX_NODES = 1 << 20 };           /* of a function: gradients of gradients of ... grow exponentially */
+
 static GradRule *const rules[OP_COUNT] = {
 #define OP(name, args, attr, shape, eval, grad, class) [OP_##name] = grad_##grad,
 #include "ir/ops.def"
@@ -63,8 +65,11 @@ static void step(Backward *b, Node *y)
         accumulate(b, &b->members[tuple->id][y->attr.axis], b->adjoint[y->id], y->span);
         return;
     }
+    const char *before = ir_error(b->f->module);
     Grad g = {.f = b->f, .y = y, .dy = b->adjoint[y->id], .dy_of = b->members[y->id], .dx = dx, .wanted = wanted};
     rules[y->op](&g);
+    /* A node that could not be made: each failure has its own text. */
+    if (!g.error && ir_error(b->f->module) != before) g.error = ir_error(b->f->module);
     if (g.error) {
         no_gradient(b, y, g.error);
         return;
@@ -88,6 +93,10 @@ static Node *differentiate(Func *f, Node *loss, Node *const *of, uint32_t nof, S
     b.adjoint[loss->id] = ir_scalar(f, loss->type->dtype, 1, span);
     for (uint32_t i = loss->id + 1; i-- > 0;) {
         Node *y = f->body.nodes.at[i];
+        if (f->body.nodes.n > MAX_NODES) {
+            no_gradient(&b, loss, "it would take more than a million operators");
+            break;
+        }
         if (b.depends[i] && y->op != OP_stop && (b.adjoint[i] || b.members[i])) step(&b, y);
     }
     Node **result = arena_array(&b.scratch, Node *, nof + 1);

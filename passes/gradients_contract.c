@@ -15,7 +15,7 @@ static Node *dot_side(Grad *g, int side)
     uint32_t nmine = mine->type->rank - nbatch - ncontract, nother = other->type->rank - nbatch - ncontract;
     const uint8_t *my_batch = side ? dot->dot.rbatch : dot->dot.lbatch, *other_batch = side ? dot->dot.lbatch : dot->dot.rbatch;
     const uint8_t *my_contract = side ? dot->dot.rcontract : dot->dot.lcontract, *other_contract = side ? dot->dot.lcontract : dot->dot.rcontract;
-    uint32_t my_free_in_y = nbatch + (side ? nother : 0), other_free_in_y = nbatch + (side ? 0 : nmine);
+    uint32_t other_free_in_y = nbatch + (side ? 0 : nmine);
 
     bool used[MAX_RANK] = {false};
     for (uint32_t i = 0; i < nbatch; i++) used[other_batch[i]] = true;
@@ -24,7 +24,6 @@ static Node *dot_side(Grad *g, int side)
     for (uint32_t i = 0; i < nbatch; i++) attr.dot.lbatch[i] = (uint8_t)i, attr.dot.rbatch[i] = other_batch[i];
     for (uint32_t i = 0, k = 0; i < other->type->rank; i++)
         if (!used[i]) attr.dot.lcontract[k] = (uint8_t)(other_free_in_y + k), attr.dot.rcontract[k++] = (uint8_t)i;
-    (void)my_free_in_y;
     Node *d = ir_node(g->f, OP_dot, 2, (Node *[]){g->dy, other}, &attr, NULL, g->y->span);
     if (!d) return NULL;
 
@@ -61,6 +60,9 @@ static Space new_space(Grad *g, uint32_t n)
 
 static Node *conv(Grad *g, Node *x, Node *w, int64_t groups, const Space *s)
 {
+    for (uint32_t i = 0; x && i + 2 < x->type->rank; i++)
+        if (!s->lo[i] || !s->hi[i]) g->error = "a size overflows";
+    if (g->error || !x || !w) return NULL;
     Attr attr = {.conv = {.groups = groups, .stride = s->stride, .dilation = s->dilation, .spread = s->spread, .lo = s->lo, .hi = s->hi}};
     return ir_node(g->f, OP_conv, 2, (Node *[]){x, w}, &attr, NULL, g->y->span);
 }
@@ -69,7 +71,7 @@ static Node *conv(Grad *g, Node *x, Node *w, int64_t groups, const Space *s)
  * (to = 1), and back with outer false: [a, G*b, ...] -> [G*a, b, ...]. */
 static Node *move_groups(Grad *g, Node *x, int64_t groups, bool to_second)
 {
-    if (groups == 1) return x;
+    if (groups == 1 || !x) return x;
     Module *m = g->f->module;
     Type *t = x->type;
     Dim *G = g_dim(g, groups), *dim[MAX_RANK + 1];
@@ -84,6 +86,7 @@ static Node *move_groups(Grad *g, Node *x, int64_t groups, bool to_second)
     for (uint32_t i = 0; i <= n; i++) perm[i] = (uint8_t)i;
     perm[0] = 1, perm[1] = 0;
     y = g_transpose(g, y, perm);
+    if (!y) return NULL;
     dim[0] = to_second ? y->type->dim[0] : dim_mul(m, G, y->type->dim[1]);
     dim[1] = to_second ? dim_mul(m, G, y->type->dim[2]) : y->type->dim[2];
     for (uint32_t i = 2; i < n; i++) dim[i] = t->dim[i];
@@ -92,6 +95,7 @@ static Node *move_groups(Grad *g, Node *x, int64_t groups, bool to_second)
 
 static Node *swap_first_two(Grad *g, Node *x)
 {
+    if (!x) return NULL;
     uint8_t perm[MAX_RANK];
     for (uint32_t i = 0; i < x->type->rank; i++) perm[i] = (uint8_t)i;
     perm[0] = 1, perm[1] = 0;
@@ -158,5 +162,4 @@ void grad_conv(Grad *g)
 {
     if (g->wanted[0]) g->dx[0] = conv_data(g);
     if (g->wanted[1]) g->dx[1] = conv_weight(g);
-    if ((g->wanted[0] && !g->dx[0]) || (g->wanted[1] && !g->dx[1])) g->error = ir_error(g->f->module);
 }

@@ -7,21 +7,22 @@
 
 Node *g_unary(Grad *g, Op op, Node *x) { return ir_unary(g->f, op, x, g->y->span); }
 Node *g_binary(Grad *g, Op op, Node *a, Node *b) { return ir_binary(g->f, op, a, b, g->y->span); }
-Node *g_number(Grad *g, double v, Type *t) { return ir_splat(g->f, ir_scalar(g->f, t->dtype, v, g->y->span), t, g->y->span); }
+Node *g_number(Grad *g, double v, Type *t) { return t ? ir_splat(g->f, ir_scalar(g->f, t->dtype, v, g->y->span), t, g->y->span) : NULL; }
 Node *g_zeros(Grad *g, Type *t) { return g_number(g, 0, t); }
-Node *g_scale(Grad *g, Node *x, double v) { return g_binary(g, OP_mul, x, g_number(g, v, x->type)); }
+Node *g_scale(Grad *g, Node *x, double v) { return x ? g_binary(g, OP_mul, x, g_number(g, v, x->type)) : NULL; }
 Node *g_select(Grad *g, Node *c, Node *a, Node *b) { return ir_node(g->f, OP_select, 3, (Node *[]){c, a, b}, NULL, NULL, g->y->span); }
 Node *g_transpose(Grad *g, Node *x, const uint8_t *perm) { return ir_transpose(g->f, x, perm, g->y->span); }
 Dim  *g_dim(Grad *g, int64_t v) { return dim_const(g->f->module, v); }
 
 Node *g_reshape(Grad *g, Node *x, uint32_t rank, Dim *const *dim)
 {
-    return ir_reshape(g->f, x, type_tensor(g->f->module, x->type->dtype, rank, dim), g->y->span);
+    return x ? ir_reshape(g->f, x, type_tensor(g->f->module, x->type->dtype, rank, dim), g->y->span) : NULL;
 }
 
 Node *g_slice(Grad *g, Node *x, Dim *const *start, const int64_t *step, Dim *const *length)
 {
     Arena *a = g->f->module->arena;
+    if (!x) return NULL;
     uint32_t n = x->type->rank;
     Attr attr = {.slice = {arena_copy(a, start, n * sizeof *start), arena_copy(a, step, n * sizeof *step)}};
     return ir_node(g->f, OP_slice, 1, &x, &attr, type_tensor(g->f->module, x->type->dtype, n, length), g->y->span);
@@ -30,7 +31,13 @@ Node *g_slice(Grad *g, Node *x, Dim *const *start, const int64_t *step, Dim *con
 Node *g_pad(Grad *g, Node *x, Dim *const *lo, Dim *const *hi)
 {
     Arena *a = g->f->module->arena;
+    if (!x) return NULL;
     uint32_t n = x->type->rank;
+    for (uint32_t i = 0; i < n; i++) {
+        if (lo[i] && hi[i]) continue;
+        g->error = "a size overflows";
+        return NULL;
+    }
     Attr attr = {.pad = {arena_copy(a, lo, n * sizeof *lo), arena_copy(a, hi, n * sizeof *hi)}};
     Node *zero = ir_scalar(g->f, x->type->dtype, 0, g->y->span);
     return ir_node(g->f, OP_pad, 2, (Node *[]){x, zero}, &attr, NULL, g->y->span);
@@ -40,7 +47,7 @@ Node *g_pad(Grad *g, Node *x, Dim *const *lo, Dim *const *hi)
 Node *g_spread(Grad *g, Node *x, const int64_t *step)
 {
     Module *m = g->f->module;
-    for (uint32_t axis = 0; axis < x->type->rank; axis++) {
+    for (uint32_t axis = 0; x && axis < x->type->rank; axis++) {
         if (step[axis] == 1) continue;
         Dim *dim[MAX_RANK + 1], *lo[MAX_RANK + 1], *hi[MAX_RANK + 1], *n = x->type->dim[axis], *by = g_dim(g, step[axis]);
         int64_t one[MAX_RANK];

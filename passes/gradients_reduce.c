@@ -52,6 +52,7 @@ static Node *grad_of_product(Grad *g)
         if (axes >> i & 1) perm[n++] = (uint8_t)i, merged = dim_mul(m, merged, t->dim[i]);
     for (uint32_t i = 0; i < t->rank; i++) inverse[perm[i]] = (uint8_t)i;
     Node *last = g_transpose(g, x, perm);
+    if (!last) return NULL;
     Type *moved = last->type;
     dim[kept] = merged;
     Node *others = product_of_others(g, g_reshape(g, last, kept + 1, dim), kept);
@@ -97,6 +98,7 @@ static Node *put_element(Grad *g, Node *d, const int64_t *k)
     Type *x = x_of(g)->type;
     const Attr *w = &g->y->attr;
     Node *spread = g_spread(g, d, w->window.stride);
+    if (!spread) return NULL;
     Dim *lo[MAX_RANK], *hi[MAX_RANK], *start[MAX_RANK];
     int64_t step[MAX_RANK];
     for (uint32_t i = 0; i < x->rank; i++) {
@@ -146,7 +148,7 @@ void grad_window(Grad *g)
             d = g_select(g, first, g->dy, g_zeros(g, g->y->type));
         }
         Node *back = put_element(g, d, k);
-        if (g->error) return;
+        if (g->error || !back) return;
         g->dx[0] = g->dx[0] ? g_binary(g, OP_add, g->dx[0], back) : back;
     } while (next_element(g, k));
 }

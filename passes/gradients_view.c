@@ -24,6 +24,7 @@ void grad_broadcast(Grad *g)
     for (uint32_t i = 0; i < x->rank; i++)
         if (x->dim[i] == g->y->type->dim[g->y->attr.perm[i]]) axes &= ~(1u << g->y->attr.perm[i]);
     Node *sum = axes ? ir_reduce(g->f, RED_sum, g->dy, axes, g->y->span) : g->dy;
+    if (!sum) return;
     g->dx[0] = sum->type == x ? sum : ir_reshape(g->f, sum, x, g->y->span);
 }
 
@@ -33,6 +34,7 @@ void grad_slice(Grad *g)
     Module *m = module(g);
     Type *x = x_type(g);
     Node *d = g_spread(g, g->dy, g->y->attr.slice.step);
+    if (!d) return;
     Dim *hi[MAX_RANK];
     for (uint32_t i = 0; i < x->rank; i++) {
         hi[i] = dim_sub(m, dim_sub(m, x->dim[i], g->y->attr.slice.start[i]), d->type->dim[i]);

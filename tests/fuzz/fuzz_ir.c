@@ -1,5 +1,6 @@
-/* fuzz_ir.c - IR text: what is read prints, reads again as the same text, and its clone prints the same. */
-#include "ir/ir.h"
+/* fuzz_ir.c - IR text: what is read prints, reads again as the same text, and its clone prints the same; the passes leave a
+ * module that verifies, or say what they cannot do. */
+#include "passes/passes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!again || strcmp(first, text_of(&a, again))) abort();
         if (!ir_verify(&a, again, "again", &error)) abort();
         if (strcmp(first, text_of(&a, module_clone(&a, m)))) abort();
+        again->diags = &d;
+        if (!passes_run(again, &(PassOptions){.level = 2, .verify = true}, NULL, &error) && !d.errors) abort();
     }
     Str s = {.arena = &a};
     diag_print(&d, &s, false);
