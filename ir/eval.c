@@ -323,6 +323,20 @@ RULE(stop)
     return true;
 }
 
+RULE(custom)
+{
+    value_share(out, arg[0]);
+    return true;
+}
+
+RULE(hole)
+{
+    (void)n, (void)arg;
+    void *data = value_alloc(e, out);
+    if (data) memset(data, 0, (size_t)out->count * dtype_size(out->dtype));
+    return data != NULL;
+}
+
 /* Gradients are made of other operators: the autodiff pass comes first. */
 RULE(grad)
 {
@@ -395,6 +409,7 @@ static bool run(Eval *e, Value *results)
         for (uint32_t k = 0; k < x->nargs; k++) last[x->arg[k]->id] = i;
     }
     for (uint32_t i = 0; i < f->results.n; i++) last[f->results.at[i].node->id] = n;
+    for (uint32_t i = 0; i < f->guards.n; i++) last[f->guards.at[i].ok->id] = n;
     const Value **arg = arena_array(e->arena, const Value *, (size_t)most + 1);
     for (uint32_t i = 0; ok && i < n; i++) {
         const Node *x = f->body.nodes.at[i];
@@ -403,6 +418,10 @@ static bool run(Eval *e, Value *results)
         for (uint32_t k = 0; k < x->nargs; k++)
             if (last[x->arg[k]->id] == i) value_drop(e, &value[x->arg[k]->id]);
         if (last[i] == i) value_drop(e, &value[i]);
+    }
+    for (uint32_t i = 0; ok && i < f->guards.n; i++) {
+        const Value *v = &value[f->guards.at[i].ok->id];
+        if (!data_get_int(v->dtype, value_data(v), 0)) ok = eval_fail(e, "%s is not finite", f->guards.at[i].what);
     }
     for (uint32_t i = 0; ok && i < f->results.n; i++) {
         results[i] = value[f->results.at[i].node->id];

@@ -65,7 +65,7 @@ void  strides_of(const Value *v, int64_t *stride);
 bool  odometer(uint32_t rank, const int64_t *dim, int64_t *at);
 
 RULE(arg); RULE(const); RULE(dim); RULE(iota); RULE(rng); RULE(tuple); RULE(get); RULE(call); RULE(stop);
-RULE(grad);
+RULE(grad); RULE(hole); RULE(custom);
 /* eval_map.c */
 RULE(unary); RULE(binary); RULE(compare); RULE(select); RULE(cast);
 /* eval_view.c */

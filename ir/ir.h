@@ -145,7 +145,8 @@ AttrKind op_attr(Op op);
 
 typedef union Attr {
     uint32_t arg;                                       /* arg: index into Func.args */
-    struct { const void *data; } lit;                   /* const: row-major elements of the node's dtype */
+    struct { const void *data; const double *exact; } lit;      /* const: row-major elements of the node's dtype; of a scalar
+                                                         * that was rounded: the number before, for --f32-as (else NULL) */
     Dim     *dim;                                       /* dim */
     uint32_t axis;                                      /* iota, concat, gather, take_along, dslice, dupdate; get: member */
     struct { uint64_t stream; } rng;
@@ -170,6 +171,10 @@ typedef union Attr {
     Func    *callee;
 } Attr;
 
+/* Who made a node: the frontend, autodiff as a gradient, or whoever computes a value again instead of keeping it. For
+ * --explain. */
+typedef enum Made { MADE_FORWARD, MADE_BACKWARD, MADE_AGAIN } Made;
+
 /* One SSA value. */
 struct Node {
     Op        op;
@@ -180,6 +185,7 @@ struct Node {
     Attr      attr;
     Span      span;                     /* the model source it came from, kept through every pass */
     uint32_t  remat;                    /* nodes with different tags are never merged by CSE; 0 normally */
+    Made      made;
     Func     *func;
 };
 
@@ -222,6 +228,14 @@ typedef struct Require {
     Span        span;                   /* what needs it */
 } Require;
 
+/* A condition that is computed: where `ok` (bool, scalar) is false at run time the call returns "the loss is not finite"
+ * and has changed nothing. */
+typedef struct Guard {
+    Node       *ok;
+    const char *what;                   /* "the loss", "the gradient of `l1.weight`" */
+    Span        span;
+} Guard;
+
 struct Func {
     const char *name;
     const char *doc;                    /* comment lines above it, '\n' between; or NULL */
@@ -231,6 +245,7 @@ struct Func {
     VEC(Arg)    args;                   /* inputs in order, then params by first use */
     VEC(Result) results;
     VEC(Require) requires;
+    VEC(Guard)  guards;                 /* roots like results; in the order in which they are asked */
     Block       body;
     Module     *module;
     Span        span;
@@ -252,12 +267,13 @@ Func   *func_find(const Module *m, const char *name);
 Node   *func_arg(Func *f, ArgRole role, const char *name, Type *t, Param *p, Span span);   /* adds Arg and its node */
 Node   *func_param(Func *f, Param *p);                  /* the node of p's argument; added at the first call */
 void    func_result(Func *f, const char *name, Node *n, Param *alias);
+void    func_guard(Func *f, Node *ok, const char *what, Span span);
 Param  *module_param(Module *m, const char *path, bool state, Type *t, Span span);
 
 /* ---- node.c: building ------------------------------------------------------------------------------ */
 
 /* The one way to make a node: copies args and attr, infers and checks the type, appends to f's body.
- * `type` gives what the operator cannot infer (arg, const, iota, rng, reshape, broadcast, slice, dslice,
+ * `type` gives what the operator cannot infer (arg, const, iota, rng, hole, reshape, broadcast, slice, dslice,
  * top_k; NULL otherwise; cast: from attr). It folds nothing. Operands that break the operator's rules are
  * reported through ir_error() and give NULL; so do operands (and the types of the shorthands) that are NULL because they
  * failed before: a chain of nodes needs one check at its end. */
@@ -285,7 +301,7 @@ Type *shape_infer(ShapeCall *c);
 /* ---- rewrite.c: how passes change a function --------------------------------------------------------- */
 
 /* Rebuild a function's body: begin takes the old nodes out, each is copied or replaced, end fixes results,
- * drops what nothing uses, and renumbers. */
+ * drops what nothing uses, and renumbers. Results and guards are what is used. */
 typedef struct Rewrite {
     Func   *f;
     Node  **old;
@@ -295,7 +311,7 @@ typedef struct Rewrite {
 Rewrite rewrite_begin(Func *f);
 Node   *rewrite_copy(Rewrite *rw, Node *old);           /* with operands through map; also sets map[old->id] */
 void    rewrite_end(Rewrite *rw);
-/* How often each value is used: by nodes and by results. Indexed by id; in `a`. */
+/* How often each value is used: by nodes, results and guards. Indexed by id; in `a`. */
 uint32_t *use_counts(Arena *a, const Func *f);
 Module *module_clone(Arena *a, const Module *m);
 

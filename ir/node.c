@@ -69,6 +69,12 @@ void func_result(Func *f, const char *name, Node *n, Param *alias)
     vec_push(f->module->arena, &f->results, r);
 }
 
+void func_guard(Func *f, Node *ok, const char *what, Span span)
+{
+    Guard g = {.ok = ok, .what = arena_strndup(f->module->arena, what, strlen(what)), .span = span};
+    vec_push(f->module->arena, &f->guards, g);
+}
+
 /* ---- nodes ---- */
 
 #define KEEP(array, n) ((array) ? arena_copy(m->arena, (array), (n) * sizeof *(array)) : NULL)
@@ -87,6 +93,7 @@ static Attr attr_keep(Module *m, Op op, uint32_t nargs, Node *const *arg, const 
         int64_t n = 0;
         (void)dim_is_const(type_count(m, type), &n);
         r.lit.data = arena_copy(m->arena, attr->lit.data, (size_t)n * dtype_size(type->dtype));
+        r.lit.exact = KEEP(attr->lit.exact, 1);
         break;
     }
     case ATTR_dim:    r.dim = attr->dim; break;
@@ -177,24 +184,20 @@ Node *ir_binary(Func *f, Op op, Node *a, Node *b, Span s)
     return ir_node(f, op, 2, (Node *[]){a, b}, NULL, NULL, s);
 }
 
-static Node *scalar(Func *f, DType t, const void *element, Span s)
-{
-    Attr attr = {.lit = {element}};
-    return ir_node(f, OP_const, 0, NULL, &attr, type_scalar(f->module, t), s);
-}
-
 Node *ir_scalar(Func *f, DType t, double v, Span s)
 {
     uint64_t element = 0;
     data_set(t, &element, 0, v);
-    return scalar(f, t, &element, s);
+    bool rounded = t == DT_f32 && data_get(t, &element, 0) != v;
+    Attr attr = {.lit = {&element, rounded ? &v : NULL}};
+    return ir_node(f, OP_const, 0, NULL, &attr, type_scalar(f->module, t), s);
 }
 
 Node *ir_scalar_int(Func *f, DType t, int64_t v, Span s)
 {
     uint64_t element = 0;
     data_set_int(t, &element, 0, v);
-    return scalar(f, t, &element, s);
+    return ir_node(f, OP_const, 0, NULL, &(Attr){.lit = {.data = &element}}, type_scalar(f->module, t), s);
 }
 
 Node *ir_splat(Func *f, Node *x, Type *t, Span s)

@@ -28,7 +28,7 @@ bool op_needs_type(Op op)
 {
     switch (op) {
     case OP_arg: case OP_const: case OP_iota: case OP_rng: case OP_reshape: case OP_broadcast: case OP_slice:
-    case OP_dslice: case OP_top_k:
+    case OP_dslice: case OP_top_k: case OP_hole:
         return true;
     default:
         return false;

@@ -287,6 +287,11 @@ void ir_print_func(Str *s, const Func *f)
         str_char(s, '\n');
     }
     for (uint32_t i = 0; i < f->body.nodes.n; i++) node_print(s, f, f->body.nodes.at[i]);
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        str_fmt(s, "  guard %%%u ", f->guards.at[i].ok->id);
+        quoted(s, f->guards.at[i].what);
+        str_char(s, '\n');
+    }
     str_add(s, "  return");
     for (uint32_t i = 0; i < f->results.n; i++) {
         const Result *r = &f->results.at[i];

@@ -13,7 +13,8 @@
  *     %3 = transpose %2 {perm = [1, 0]} : f32[784,512]
  *     %4 = dot %0, %3 {contract = [1]x[0]} : f32[B,512]
  *     %5 = const 0.5 : f32[4]                               # every element; else [1.0, 2.0], hex "...", hex splat
- * "..." return "prob" %4, "weight" %2 -> "l1.weight"          # -> the result is the param's new value
+ *     guard %6 "the loss"                                   # bool[]: false: the call fails, "the loss is not finite"
+ *     return "prob" %4, "weight" %2 -> "l1.weight"          # -> the result is the param's new value
  *   }
  *
  * Values are numbered from 0 without gaps. Keys of an attribute stand in the order in which print.c writes them. The
@@ -499,6 +500,16 @@ static void requirement(Reader *r)
     vec_push(r->arena, &r->f->requires, q);
 }
 
+static void guard(Reader *r)
+{
+    Span at = text_here(r);
+    Node *ok = value(r);
+    const char *what = text_string(r);
+    if (r->failed) return;
+    if (ok->type != type_scalar(r->m, DT_bool)) text_fail_at(r, at, DL_ir_type, "a guard must be bool[]");
+    else func_guard(r->f, ok, what, at);
+}
+
 static void results(Reader *r)
 {
     if (r->token != T_STRING) return;
@@ -554,6 +565,7 @@ static void function(Reader *r, const char *doc)
     for (uint32_t i = 0; i < f->dims.n; i++)            /* after what requires it, which it would fold: H % 8 == 0 */
         dim_multiple(r->m, f->dims.at[i], r->multiples.at[i]);
     while (!r->failed && text_is(r, "%")) statement(r);
+    while (text_accept(r, "guard")) guard(r);
     if (text_expect(r, "return")) results(r);
     text_expect(r, "}");
     r->f = NULL;

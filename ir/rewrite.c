@@ -46,9 +46,14 @@ void rewrite_end(Rewrite *rw)
         Node *n = f->results.at[i].node;
         if (n->id < rw->nold && rw->old[n->id] == n) f->results.at[i].node = rw->map[n->id];
     }
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        Node *n = f->guards.at[i].ok;
+        if (n->id < rw->nold && rw->old[n->id] == n) f->guards.at[i].ok = rw->map[n->id];
+    }
     uint32_t n = f->body.nodes.n, kept = 0;
     bool *live = arena_array(f->module->arena, bool, n + 1);
     for (uint32_t i = 0; i < f->results.n; i++) live[f->results.at[i].node->id] = true;
+    for (uint32_t i = 0; i < f->guards.n; i++) live[f->guards.at[i].ok->id] = true;
     for (uint32_t i = n; i-- > 0;) {
         Node *x = f->body.nodes.at[i];
         if (x->op == OP_arg) live[i] = true;
@@ -69,6 +74,7 @@ uint32_t *use_counts(Arena *a, const Func *f)
     for (uint32_t i = 0; i < f->body.nodes.n; i++)
         for (uint32_t k = 0; k < f->body.nodes.at[i]->nargs; k++) uses[f->body.nodes.at[i]->arg[k]->id]++;
     for (uint32_t i = 0; i < f->results.n; i++) uses[f->results.at[i].node->id]++;
+    for (uint32_t i = 0; i < f->guards.n; i++) uses[f->guards.at[i].ok->id]++;
     return uses;
 }
 
@@ -155,6 +161,7 @@ static Attr clone_attr(Clone *c, const Node *n)
         int64_t count = 0;
         (void)dim_is_const(type_count(c->to, clone_type(c, n->type)), &count);
         r.lit.data = arena_copy(a, n->attr.lit.data, (size_t)count * dtype_size(n->type->dtype));
+        r.lit.exact = n->attr.lit.exact ? arena_copy(a, n->attr.lit.exact, sizeof *r.lit.exact) : NULL;
         break;
     }
     case ATTR_dim:
@@ -241,6 +248,8 @@ static void clone_func(Clone *c, const Func *old, Func *f)
         Result x = old->results.at[i];
         func_result(f, x.name, map[x.node->id], clone_param(c, x.param));
     }
+    for (uint32_t i = 0; i < old->guards.n; i++)
+        func_guard(f, map[old->guards.at[i].ok->id], old->guards.at[i].what, old->guards.at[i].span);
 }
 
 Module *module_clone(Arena *a, const Module *m)

@@ -60,6 +60,7 @@ static Type *shape_given(ShapeCall *c)
 {
     Type *t = given_tensor(c);
     if (!t || c->op == OP_arg) return t;
+    if (c->op == OP_hole) return dtype_is_float(t->dtype) ? t : fail(c, "needs a float type, not %s", text_of(c, t));
     if (!dtype_is_number(t->dtype)) return fail(c, "needs a number type, not %s", text_of(c, t));
     if (c->attr->axis >= t->rank) return fail(c, "axis %u of %s", c->attr->axis, text_of(c, t));
     return t;
@@ -530,6 +531,20 @@ static Type *shape_grad(ShapeCall *c)
         if (member[i - 1]->kind != TYPE_TENSOR || !dtype_is_float(member[i - 1]->dtype)) return fail(c, "by %s: only floats have gradients", text_of(c, type_of(c, i)));
     }
     return type_tuple(c->m, c->nargs - 1, member);
+}
+
+/* y, the place of its gradient, and what gets which gradient. */
+static Type *shape_custom(ShapeCall *c)
+{
+    if (c->nargs < 2 || c->nargs % 2) return fail(c, "takes y, a hole, and pairs of a value and its gradient");
+    if (c->arg[1]->op != OP_hole) return fail(c, "operand 1 is no hole");
+    if (type_of(c, 0) != type_of(c, 1)) return fail(c, "a hole of %s for %s", text_of(c, type_of(c, 1)), text_of(c, type_of(c, 0)));
+    for (uint32_t i = 2; i < c->nargs; i += 2) {
+        if (!dtype_is_float(type_of(c, i)->dtype)) return fail(c, "operand %u is %s: only floats have gradients", i, text_of(c, type_of(c, i)));
+        if (type_of(c, i) != type_of(c, i + 1))
+            return fail(c, "operand %u is the gradient of %s and has type %s", i + 1, text_of(c, type_of(c, i)), text_of(c, type_of(c, i + 1)));
+    }
+    return type_of(c, 0);
 }
 
 static Type *shape_get(ShapeCall *c)

@@ -2,7 +2,7 @@
  *
  *   module    names and paths are unique; shapes of params are numbers
  *   function  symbols are its own; arguments and their nodes point at each other, in one order; results alias a param
- *             at most once, with its type
+ *             at most once, with its type; guards are bool[]
  *   node      its place is its id; operands stand above it; its type is what the operator's rule gives; every symbol in
  *             its type and attribute is one of the function's
  */
@@ -182,6 +182,18 @@ static bool check_results(Check *c)
     return true;
 }
 
+static bool check_guards(Check *c)
+{
+    const Func *f = c->f;
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        const Node *n = f->guards.at[i].ok;
+        if (!n || n->id >= f->body.nodes.n || f->body.nodes.at[n->id] != n) return fail(c, "guard %u has no node", i);
+        if (n->type != type_scalar(c->m, DT_bool)) return fail(c, "guard %u is %s, not bool[]", i, type_text(c->arena, n->type));
+        if (!f->guards.at[i].what) return fail(c, "guard %u has no text", i);
+    }
+    return true;
+}
+
 static bool check_func(Check *c)
 {
     const Func *f = c->f;
@@ -197,7 +209,7 @@ static bool check_func(Check *c)
                 arena_printf(c->arena, "%%%u = %s: %s", n->id, n->op < OP_COUNT ? op_name(n->op) : "?", c->error);
             return false;
         }
-    return check_args(c) && check_results(c);
+    return check_args(c) && check_results(c) && check_guards(c);
 }
 
 static bool check_params(Check *c)

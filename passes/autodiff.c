@@ -1,6 +1,6 @@
 /* autodiff - replace each `grad` by the nodes that compute it: reverse mode, on the primitive operators.
  * In:  any verified graph.
- * Out: no `grad` and no `stop` is left.
+ * Out: no `grad`, `stop`, `custom` or `hole` is left.
  *   %1 = mul %0, %0 : f32[]
  *   %2 = grad %1, %0 : (f32[])       d %1 / d %0          ->   %2 = const 1.0 : f32[]
  *   %3 = get %2 {member = 0} : f32[]                           %3 = mul %2, %0 : f32[]   (twice, and added)
@@ -9,6 +9,9 @@
  * values, over the nodes that depend on one of them: what nobody asked for is never computed (a first layer's input
  * gradient, frozen parts). Gradients are ordinary nodes, so a later `grad` differentiates through an earlier one. The
  * rules are in gradients_*.c, named by ops.def.
+ *
+ * Values with a remat tag are those of a recompute(f): the gradients of its nodes see clones of them, made from the region's
+ * inputs when the first of these gradients is made. So what the region computed need not live until then.
  */
 #include <string.h>
 
@@ -32,8 +35,17 @@ typedef struct Backward {
     bool   *depends;                    /* on a value that is differentiated by */
     Node  **adjoint;
     Node ***members;                    /* of nodes with a tuple type */
+    uint32_t *before;                   /* of nodes with a remat tag: id + 1 of the last one before with the same; 0: none */
+    Node  **again;                      /* their clones */
+    uint32_t tags;                      /* the highest in use */
     Span    span;
 } Backward;
+
+/* May a gradient pass from n to its operand k? */
+static bool is_open(const Node *n, uint32_t k)
+{
+    return n->op == OP_custom ? k >= 2 && k % 2 == 0 : n->op != OP_stop;
+}
 
 static void accumulate(Backward *b, Node **to, Node *d, Span span)
 {
@@ -48,6 +60,42 @@ static void no_gradient(Backward *b, const Node *y, const char *why)
     diag_note(d, error, b->span, "asked for here");
 }
 
+static void find_regions(Backward *b)
+{
+    Map *last = map_new(&b->scratch);
+    for (uint32_t i = 0; i < b->n; i++) {
+        uint32_t tag = b->f->body.nodes.at[i]->remat;
+        if (!tag) continue;
+        if (tag > b->tags) b->tags = tag;
+        b->before[i] = (uint32_t)(uintptr_t)map_get(last, &tag, sizeof tag);
+        map_set(last, &tag, sizeof tag, (void *)(uintptr_t)(i + 1));
+    }
+}
+
+/* y as its gradient sees it: its clone where it is to be computed again. The first that is asked for is the region's last
+ * that matters, so all before it are made now; what nobody uses is dropped in the end. */
+static Node *recomputed(Backward *b, Node *y)
+{
+    if (!y->remat || b->again[y->id]) return y->remat ? b->again[y->id] : y;
+    if (b->tags == UINT32_MAX) return y;
+    VEC(Node *) region = {0};
+    uint32_t tag = ++b->tags;
+    for (uint32_t i = y->id + 1; i; i = b->before[i - 1]) vec_push(&b->scratch, &region, b->f->body.nodes.at[i - 1]);
+    while (region.n--) {
+        Node *x = region.at[region.n];
+        b->again[x->id] = x;
+        if (x->op == OP_arg || x->op == OP_hole) continue;
+        Node **arg = arena_array(&b->scratch, Node *, x->nargs + 1);
+        for (uint32_t k = 0; k < x->nargs; k++) arg[k] = x->arg[k]->remat == y->remat ? b->again[x->arg[k]->id] : x->arg[k];
+        Node *clone = ir_node(b->f, x->op, x->nargs, arg, &x->attr, x->type, x->span);
+        if (!clone) continue;                           /* never: x was made the same way */
+        clone->remat = tag;
+        clone->made = MADE_AGAIN;
+        b->again[x->id] = clone;
+    }
+    return b->again[y->id];
+}
+
 /* Apply y's rule and pass the results on to its operands. */
 static void step(Backward *b, Node *y)
 {
@@ -55,7 +103,7 @@ static void step(Backward *b, Node *y)
     bool *wanted = arena_array(&b->scratch, bool, y->nargs + 1), any = false;
     for (uint32_t i = 0; i < y->nargs; i++) {
         Type *t = y->arg[i]->type;
-        wanted[i] = b->depends[y->arg[i]->id] && (t->kind == TYPE_TUPLE || dtype_is_float(t->dtype));
+        wanted[i] = is_open(y, i) && b->depends[y->arg[i]->id] && (t->kind == TYPE_TUPLE || dtype_is_float(t->dtype));
         any |= wanted[i];
     }
     if (!any) return;
@@ -66,7 +114,7 @@ static void step(Backward *b, Node *y)
         return;
     }
     const char *before = ir_error(b->f->module);
-    Grad g = {.f = b->f, .y = y, .dy = b->adjoint[y->id], .dy_of = b->members[y->id], .dx = dx, .wanted = wanted};
+    Grad g = {.f = b->f, .y = recomputed(b, y), .dy = b->adjoint[y->id], .dy_of = b->members[y->id], .dx = dx, .wanted = wanted};
     rules[y->op](&g);
     /* A node that could not be made: each failure has its own text. */
     if (!g.error && ir_error(b->f->module) != before) g.error = ir_error(b->f->module);
@@ -85,10 +133,13 @@ static Node *differentiate(Func *f, Node *loss, Node *const *of, uint32_t nof, S
     b.depends = arena_array(&b.scratch, bool, b.n);
     b.adjoint = arena_array(&b.scratch, Node *, b.n);
     b.members = arena_array(&b.scratch, Node **, b.n);
+    b.before = arena_array(&b.scratch, uint32_t, b.n);
+    b.again = arena_array(&b.scratch, Node *, b.n);
+    find_regions(&b);
     for (uint32_t i = 0; i < nof; i++) b.depends[of[i]->id] = true;
     for (uint32_t i = 0; i < b.n; i++) {
         const Node *n = f->body.nodes.at[i];
-        for (uint32_t k = 0; k < n->nargs && n->op != OP_stop; k++) b.depends[i] |= b.depends[n->arg[k]->id];
+        for (uint32_t k = 0; k < n->nargs; k++) b.depends[i] |= is_open(n, k) && b.depends[n->arg[k]->id];
     }
     b.adjoint[loss->id] = ir_scalar(f, loss->type->dtype, 1, span);
     for (uint32_t i = loss->id + 1; i-- > 0;) {
@@ -97,7 +148,7 @@ static Node *differentiate(Func *f, Node *loss, Node *const *of, uint32_t nof, S
             no_gradient(&b, loss, "it would take more than a million operators");
             break;
         }
-        if (b.depends[i] && y->op != OP_stop && (b.adjoint[i] || b.members[i])) step(&b, y);
+        if (b.depends[i] && (b.adjoint[i] || b.members[i])) step(&b, y);
     }
     Node **result = arena_array(&b.scratch, Node *, nof + 1);
     for (uint32_t i = 0; i < nof; i++) {
@@ -109,10 +160,12 @@ static Node *differentiate(Func *f, Node *loss, Node *const *of, uint32_t nof, S
     return tuple;
 }
 
+static bool is_of_gradients(Op op) { return op == OP_grad || op == OP_stop || op == OP_custom || op == OP_hole; }
+
 static bool has_work(const Func *f)
 {
     for (uint32_t i = 0; i < f->body.nodes.n; i++)
-        if (f->body.nodes.at[i]->op == OP_grad || f->body.nodes.at[i]->op == OP_stop) return true;
+        if (is_of_gradients(f->body.nodes.at[i]->op)) return true;
     return false;
 }
 
@@ -121,7 +174,7 @@ void pass_autodiff(Module *m)
     for (uint32_t i = 0; i < m->funcs.n; i++) {
         Func *f = m->funcs.at[i];
         if (!has_work(f)) continue;
-        /* First every `grad`, in order; `stop` stays, since a later one must see it. */
+        /* First every `grad`, in order; `stop` and `custom` stay, since a later one must see them. */
         Rewrite rw = rewrite_begin(f);
         for (uint32_t n = 0; n < rw.nold; n++) {
             Node *old = rw.old[n];
@@ -131,13 +184,21 @@ void pass_autodiff(Module *m)
             }
             Node **arg = arena_array(m->arena, Node *, old->nargs);
             for (uint32_t k = 0; k < old->nargs; k++) arg[k] = rw.map[old->arg[k]->id];
+            uint32_t made = f->body.nodes.n;
             rw.map[old->id] = differentiate(f, arg[0], arg + 1, old->nargs - 1, old->span);
+            for (; made < f->body.nodes.n; made++) {
+                Node *n = f->body.nodes.at[made];
+                if (n->made == MADE_AGAIN) continue;
+                n->made = MADE_BACKWARD;
+                if (!n->remat) n->remat = old->remat;   /* a gradient inside a region is part of it */
+            }
         }
         rewrite_end(&rw);
         rw = rewrite_begin(f);
         for (uint32_t n = 0; n < rw.nold; n++) {
             Node *old = rw.old[n];
-            if (old->op == OP_stop) rw.map[old->id] = rw.map[old->arg[0]->id];
+            if (old->op == OP_stop || old->op == OP_custom) rw.map[old->id] = rw.map[old->arg[0]->id];
+            else if (old->op == OP_hole) rw.map[old->id] = ir_splat(f, ir_scalar(f, old->type->dtype, 0, old->span), old->type, old->span);
             else rewrite_copy(&rw, old);
         }
         rewrite_end(&rw);

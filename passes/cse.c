@@ -63,6 +63,19 @@ static void key_attr(Str *s, const Node *n)
     }
 }
 
+/* Of guards that ask the same, the first stays. */
+static void one_guard_a_value(Arena *scratch, Func *f)
+{
+    bool *known = arena_array(scratch, bool, f->body.nodes.n + 1);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        bool *seen = &known[f->guards.at[i].ok->id];
+        if (!*seen) f->guards.at[kept++] = f->guards.at[i];
+        *seen = true;
+    }
+    f->guards.n = kept;
+}
+
 static void cse(Func *f)
 {
     Arena scratch = {0};
@@ -89,6 +102,7 @@ static void cse(Func *f)
         }
     }
     rewrite_end(&rw);
+    one_guard_a_value(&scratch, f);
     arena_free(&scratch);
 }
 

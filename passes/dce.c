@@ -1,6 +1,7 @@
 /* dce - drop what no result needs.
  * In:  any verified graph.
- * Out: the same results from the nodes they are computed from; params that nothing reads leave the signature.
+ * Out: the same results from the nodes they are computed from; params that nothing reads leave the signature. No tuple but of an
+ *      operator with several results is left, also at -O0: kernels know none.
  *   %2 = exp %0 : f32[8]
  *   %3 = neg %0 : f32[8]
  *   return %3            ->  %2 = neg %0 : f32[8]   return %2
@@ -32,7 +33,10 @@ void pass_dce(Module *m)
     for (uint32_t i = 0; i < m->funcs.n; i++) {
         Func *f = m->funcs.at[i];
         Rewrite rw = rewrite_begin(f);
-        for (uint32_t n = 0; n < rw.nold; n++) rewrite_copy(&rw, rw.old[n]);
+        for (uint32_t n = 0; n < rw.nold; n++) {
+            Node *x = rewrite_copy(&rw, rw.old[n]);
+            if (x->op == OP_get && x->arg[0]->op == OP_tuple) rw.map[n] = x->arg[0]->arg[x->attr.axis];
+        }
         rewrite_end(&rw);
         drop_unused_params(f);
         rw = rewrite_begin(f);

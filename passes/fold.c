@@ -44,7 +44,7 @@ static void fold(Func *f)
         for (uint32_t k = 0; k < n->nargs && constant; k++) constant = as_tensor(n->arg[k], &args[k]);
         if (constant && ir_eval_node(&scratch, n, args, FOLD_LIMIT, &result)) {
             size_t bytes = (size_t)tensor_count(&result) * dtype_size(result.dtype);
-            Attr attr = {.lit = {arena_copy(f->module->arena, result.data, bytes)}};
+            Attr attr = {.lit = {.data = arena_copy(f->module->arena, result.data, bytes)}};
             Node *c = ir_node(f, OP_const, 0, NULL, &attr, n->type, n->span);
             if (c) rw.map[rw.old[i]->id] = c;
         }

@@ -38,8 +38,10 @@ Node *g_spread(Grad *g, Node *x, const int64_t *step);
 /* A value without the axes in `axes` (a bit an axis of t), repeated along them: of type t. */
 Node *g_repeat(Grad *g, Node *x, uint32_t axes, Type *t);
 Dim  *g_dim(Grad *g, int64_t v);
+/* Zeros of type x with d added at the positions `ids` along an axis: what take_along with these ids is the inverse of. */
+Node *g_put_along(Grad *g, Type *x, Node *ids, Node *d, uint32_t axis);
 
-/* gradients_map.c, gradients_view.c, gradients_reduce.c, gradients_contract.c: a rule a name in ops.def's column */
+/* gradients_map.c, gradients_view.c, gradients_reduce.c, gradients_contract.c, gradients_custom.c: a rule a name in ops.def's column */
 #define OP(name, args, attr, shape, eval, grad, class) GradRule grad_##grad;
 #include "ir/ops.def"
 #undef OP

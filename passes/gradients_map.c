@@ -164,7 +164,8 @@ void grad_pow(Grad *g)
     Node *a = arg(g, 0), *b = arg(g, 1), *one = g_number(g, 1, g->y->type), *zero = g_zeros(g, g->y->type);
     if (g->wanted[0]) {
         Node *slope = g_binary(g, OP_mul, b, g_binary(g, OP_pow, a, g_binary(g, OP_sub, b, one)));
-        slope = g_select(g, g_binary(g, OP_eq, b, zero), zero, slope);
+        double v;
+        if (!node_is_scalar_const(b, &v) || v == 0) slope = g_select(g, g_binary(g, OP_eq, b, zero), zero, slope);
         g->dx[0] = g_binary(g, OP_mul, g->dy, slope);
     }
     if (g->wanted[1]) {
@@ -183,9 +184,28 @@ void grad_max(Grad *g)
     if (g->wanted[1]) g->dx[1] = g_select(g, g_binary(g, OP_eq, g->y, b), shared, zero);
 }
 
+static bool is_zero(const Node *n)
+{
+    double v;
+    return node_is_scalar_const(n, &v) && v == 0;
+}
+
+/* y = select(x <= 0, 0, x) and y = select(x > 0, x, 0): the same condition, of y. Then only y needs to be kept, which the next
+ * layer reads anyway, and x need not be stored at all. */
+static Node *condition_of_relu(Grad *g)
+{
+    Node *c = arg(g, 0), *yes = arg(g, 1), *no = arg(g, 2);
+    bool keeps = c->op == OP_gt || c->op == OP_lt;      /* x where the condition holds */
+    if (c->op != OP_le && c->op != OP_ge && !keeps) return c;
+    bool right = c->op == OP_ge || c->op == OP_lt;      /* the operator's right operand is x */
+    const Node *x = c->arg[right], *bound = c->arg[!right];
+    if (!is_zero(bound) || !is_zero(keeps ? no : yes) || (keeps ? yes : no) != x) return c;
+    return right ? g_binary(g, c->op, c->arg[0], g->y) : g_binary(g, c->op, g->y, c->arg[1]);
+}
+
 void grad_select(Grad *g)
 {
-    Node *c = arg(g, 0), *zero = g_zeros(g, g->y->type);
+    Node *c = condition_of_relu(g), *zero = g_zeros(g, g->y->type);
     if (g->wanted[1]) g->dx[1] = g_select(g, c, g->dy, zero);
     if (g->wanted[2]) g->dx[2] = g_select(g, c, zero, g->dy);
 }

@@ -107,22 +107,10 @@ void grad_gather(Grad *g)
     g->dx[0] = g_transpose(g, sum, back);
 }
 
-/* One taken a row (a loss picking its class): a select. More: a scatter-add at flat positions. */
-void grad_take_along(Grad *g)
+Node *g_put_along(Grad *g, Type *x, Node *ids, Node *d, uint32_t axis)
 {
     Module *m = module(g);
-    Type *x = x_type(g);
-    Node *ids = g->y->arg[1];
-    uint32_t axis = g->y->attr.axis;
-    Attr along = {.axis = axis};
-    if (dim_equals(ids->type->dim[axis], 1)) {
-        uint8_t same[MAX_RANK];
-        for (uint32_t i = 0; i < x->rank; i++) same[i] = (uint8_t)i;
-        Type *positions = type_with_dtype(m, x, ids->type->dtype);
-        Node *here = g_binary(g, OP_eq, ir_node(g->f, OP_iota, 0, NULL, &along, positions, g->y->span), ir_broadcast(g->f, ids, positions, same, g->y->span));
-        g->dx[0] = g_select(g, here, ir_broadcast(g->f, g->dy, x, same, g->y->span), g_zeros(g, x));
-        return;
-    }
+    if (!ids || !d) return NULL;
     Type *positions = type_with_dtype(m, ids->type, DT_i64);
     Node *flat = g_zeros(g, positions);
     for (uint32_t i = 0; i < x->rank; i++) {
@@ -133,8 +121,27 @@ void grad_take_along(Grad *g)
         flat = g_binary(g, OP_add, g_binary(g, OP_mul, flat, scale), index);
     }
     Dim *taken = type_count(m, ids->type), *all = type_count(m, x);
-    Node *sum = scatter_rows(g, type_tensor(m, x->dtype, 1, &all), g_reshape(g, flat, 1, &taken), g_reshape(g, g->dy, 1, &taken));
-    g->dx[0] = ir_reshape(g->f, sum, x, g->y->span);
+    Node *sum = scatter_rows(g, type_tensor(m, x->dtype, 1, &all), g_reshape(g, flat, 1, &taken), g_reshape(g, d, 1, &taken));
+    return ir_reshape(g->f, sum, x, g->y->span);
+}
+
+/* One taken a row (a loss picking its class): a select. More: a scatter-add at flat positions. */
+void grad_take_along(Grad *g)
+{
+    Module *m = module(g);
+    Type *x = x_type(g);
+    Node *ids = g->y->arg[1];
+    uint32_t axis = g->y->attr.axis;
+    Attr along = {.axis = axis};
+    if (!dim_equals(ids->type->dim[axis], 1)) {
+        g->dx[0] = g_put_along(g, x, ids, g->dy, axis);
+        return;
+    }
+    uint8_t same[MAX_RANK];
+    for (uint32_t i = 0; i < x->rank; i++) same[i] = (uint8_t)i;
+    Type *positions = type_with_dtype(m, x, ids->type->dtype);
+    Node *here = g_binary(g, OP_eq, ir_node(g->f, OP_iota, 0, NULL, &along, positions, g->y->span), ir_broadcast(g->f, ids, positions, same, g->y->span));
+    g->dx[0] = g_select(g, here, ir_broadcast(g->f, g->dy, x, same, g->y->span), g_zeros(g, x));
 }
 
 void grad_dslice(Grad *g)
@@ -151,24 +158,51 @@ void grad_dupdate(Grad *g)
     if (g->wanted[1]) g->dx[1] = ir_node(g->f, OP_dslice, 2, (Node *[]){g->dy, start}, &attr, values->type, g->y->span);
 }
 
-/* sum: x's is dy, the values' what stands where they were added. max: to the values that won, none to x where one did. */
+static Node *scatter(Grad *g, RedKind kind, Node *x, Node *ids, Node *values)
+{
+    Attr attr = {.reduce = {.kind = kind}};
+    return x ? ir_node(g->f, OP_scatter, 3, (Node *[]){x, ids, values}, &attr, NULL, g->y->span) : NULL;
+}
+
+/* Where the values stand that were scattered last: of several to one row the others are gone. As the values, bool. */
+static Node *stands(Grad *g, Node *ids, Type *values)
+{
+    Module *m = module(g);
+    Type *x = x_type(g), *numbers = type_with_dtype(m, ids->type, DT_i32);
+    Dim *count = type_count(m, ids->type);
+    Attr along = {.axis = 0};
+    uint8_t rows[MAX_RANK];
+    for (uint32_t i = 0; i < MAX_RANK; i++) rows[i] = (uint8_t)i;
+    if (!count) return NULL;
+    Node *number = ir_reshape(g->f, ir_node(g->f, OP_iota, 0, NULL, &along, type_tensor(m, DT_i32, 1, &count), g->y->span), numbers, g->y->span);
+    Node *last = scatter(g, RED_none, g_zeros(g, type_tensor(m, DT_i32, 1, x->dim)), ids, number);
+    Node *is_last = g_binary(g, OP_eq, ir_node(g->f, OP_gather, 2, (Node *[]){last, ids}, &along, NULL, g->y->span), number);
+    return ir_broadcast(g->f, is_last, type_with_dtype(m, values, DT_bool), rows, g->y->span);
+}
+
+/* sum: x's is dy, the values' what stands where they were added. none: x's is dy but where values stand; theirs what stands
+ * there, of the last. max: shared evenly by all that are the maximum, as PyTorch has it. */
 void grad_scatter(Grad *g)
 {
-    Node *ids = g->y->arg[1], *values = g->y->arg[2];
+    Node *x = g->y->arg[0], *ids = g->y->arg[1], *values = g->y->arg[2], *d = g->dy;
     Attr rows = {.axis = 0};
-    Node *taken = ir_node(g->f, OP_gather, 2, (Node *[]){g->dy, ids}, &rows, NULL, g->y->span);
-    if (g->y->attr.reduce.kind == RED_sum) {
-        g->dx[0] = g->dy;
-        g->dx[2] = taken;
+    RedKind kind = g->y->attr.reduce.kind;
+    if (kind == RED_max) {
+        Node *one = g_number(g, 1, x->type), *none = g_zeros(g, x->type);
+        Node *of_x = g_select(g, g_binary(g, OP_eq, g->y, x), one, none);
+        Node *result = ir_node(g->f, OP_gather, 2, (Node *[]){g->y, ids}, &rows, NULL, g->y->span);
+        Node *won = g_binary(g, OP_eq, result, values);
+        Node *winners = scatter(g, RED_sum, of_x, ids, g_select(g, won, g_number(g, 1, values->type), g_zeros(g, values->type)));
+        d = g_binary(g, OP_div, d, winners);
+        if (g->wanted[0]) g->dx[0] = g_binary(g, OP_mul, d, of_x);
+        Node *taken = g->wanted[2] ? ir_node(g->f, OP_gather, 2, (Node *[]){d, ids}, &rows, NULL, g->y->span) : NULL;
+        if (g->wanted[2]) g->dx[2] = g_select(g, won, taken, g_zeros(g, values->type));
         return;
     }
-    if (g->y->attr.reduce.kind != RED_max) {
-        g->error = "a scatter that replaces has no gradient yet";
-        return;
-    }
-    Node *won = ir_node(g->f, OP_gather, 2, (Node *[]){g->y, ids}, &rows, NULL, g->y->span);
-    if (g->wanted[0]) g->dx[0] = g_select(g, g_binary(g, OP_eq, g->y, g->y->arg[0]), g->dy, g_zeros(g, g->y->type));
-    if (g->wanted[2]) g->dx[2] = g_select(g, g_binary(g, OP_eq, won, values), taken, g_zeros(g, values->type));
+    if (g->wanted[0]) g->dx[0] = kind == RED_sum ? d : scatter(g, RED_none, d, ids, g_zeros(g, values->type));
+    if (!g->wanted[2]) return;
+    Node *taken = ir_node(g->f, OP_gather, 2, (Node *[]){d, ids}, &rows, NULL, g->y->span);
+    g->dx[2] = kind == RED_sum ? taken : g_select(g, stands(g, ids, values->type), taken, g_zeros(g, values->type));
 }
 
 void grad_tuple(Grad *g)

@@ -1,7 +1,7 @@
 /* inline - replace calls by the bodies of what they call.
  * In:  any verified graph; calls do not recurse (the verifier refuses it).
  * Out: no call is left. The callee's symbols become the dims of the actual operands; what it requires at entry is
- *      required by the caller, in the caller's dims. Functions that are not exported are dropped at the end.
+ *      required by the caller, in the caller's dims, and so are its guards. Functions that are not exported are dropped at the end.
  *      A call stays (and its callee with it) if the body is wrong for the dims of this call: a reshape of 8 elements
  *      that are 3 here; or if the module would grow beyond all bounds. Only IR text written by hand has such calls.
  */
@@ -123,6 +123,8 @@ static Node *expand(Func *f, const Node *call, Node *const *args, uint32_t *room
         arena_free(&scratch);
         return NULL;
     }
+    for (uint32_t i = 0; i < callee->guards.n; i++)
+        func_guard(f, map[callee->guards.at[i].ok->id], callee->guards.at[i].what, callee->guards.at[i].span);
     Node *value;
     if (callee->results.n == 1) {
         value = map[callee->results.at[0].node->id];
@@ -154,10 +156,10 @@ void pass_inline(Module *m)
             }
             Node **args = arena_array(m->arena, Node *, old->nargs + 1);
             for (uint32_t k = 0; k < old->nargs; k++) args[k] = rw.map[old->arg[k]->id];
-            uint32_t requires = f->requires.n;
+            uint32_t requires = f->requires.n, guards = f->guards.n;
             rw.map[old->id] = expand(f, old, args, &room);
             if (rw.map[old->id]) continue;
-            f->requires.n = requires;
+            f->requires.n = requires, f->guards.n = guards;
             rewrite_copy(&rw, old);
             left = true;
         }

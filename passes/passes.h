@@ -26,10 +26,14 @@ bool passes_run(Module *m, const PassOptions *o, PassTimes *times, const char **
 bool pass_find(const char *name, const char **all);
 
 /* inline.c   */ void pass_inline(Module *m);
+/* raise.c    */ void pass_raise(Module *m);
 /* autodiff.c */ void pass_autodiff(Module *m);
 /* simplify.c */ void pass_simplify(Module *m);
 /* fold.c     */ void pass_fold(Module *m);
 /* cse.c      */ void pass_cse(Module *m);
 /* dce.c      */ void pass_dce(Module *m);
+
+/* retype.c: not in the list. Every f32 becomes f64 (--f32-as=f64); call it before the first pass. */
+void retype_f32_as_f64(Module *m);
 
 #endif

@@ -7,8 +7,10 @@
  *   %4 = sub %3, %2 : f32[8]
  *   return %4
  * A rule looks at one node whose operands are already simple and returns the node it is equal to: an older one, or
- * a new one that is simplified in turn.
+ * a new one that is simplified in turn, with the remat tag and origin of the one it stands for.
  */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "passes/passes.h"
@@ -57,9 +59,19 @@ static Node *simplify_pow(Func *f, Node *n)
     return n;
 }
 
+/* x / 2^k is x * 2^-k, to the bit: both round the same number. NULL: the divisor is no such constant. */
+static Node *simplify_div(Func *f, Node *n)
+{
+    double c;
+    int exponent;
+    if (!node_is_scalar_const(n->arg[1], &c) || fabs(frexp(c, &exponent)) != 0.5 || abs(exponent) > 13) return NULL;
+    Node *factor = ir_splat(f, ir_scalar(f, n->type->dtype, 1 / c, n->span), n->type, n->span);
+    return again(f, ir_binary(f, OP_mul, n->arg[0], factor, n->span));
+}
+
 static Node *simplify_map(Func *f, Node *n)
 {
-    Node *a = n->arg[0], *b = n->nargs > 1 ? n->arg[1] : NULL;
+    Node *a = n->arg[0], *b = n->nargs > 1 ? n->arg[1] : NULL, *by;
     bool is_float = dtype_is_float(n->type->dtype);
     switch (n->op) {
     case OP_add:
@@ -76,6 +88,7 @@ static Node *simplify_map(Func *f, Node *n)
         break;
     case OP_div:
         if (is_value(b, 1)) return a;
+        if ((by = simplify_div(f, n))) return by;
         break;
     case OP_max: case OP_min: case OP_and: case OP_or:
         if (a == b) return a;
@@ -194,7 +207,11 @@ void pass_simplify(Module *m)
     for (uint32_t i = 0; i < m->funcs.n; i++) {
         Func *f = m->funcs.at[i];
         Rewrite rw = rewrite_begin(f);
-        for (uint32_t n = 0; n < rw.nold; n++) rw.map[rw.old[n]->id] = simplify(f, rewrite_copy(&rw, rw.old[n]));
+        for (uint32_t n = 0; n < rw.nold; n++) {
+            uint32_t made = f->body.nodes.n;
+            rw.map[rw.old[n]->id] = simplify(f, rewrite_copy(&rw, rw.old[n]));
+            for (; made < f->body.nodes.n; made++) f->body.nodes.at[made]->remat = rw.old[n]->remat, f->body.nodes.at[made]->made = rw.old[n]->made;
+        }
         rewrite_end(&rw);
     }
 }

@@ -371,12 +371,32 @@ static void symbols(void **state)
     assert_false(ir_eval_node(&w->arena, g->body.nodes.at[1], &one, 7, &folded));
 }
 
+/* The first guard that is false is named. */
+static void guards(void **state)
+{
+    World *w = *state;
+    Func *f = read_func(w,
+        "ir 1 module \"m\" func @f() {%0 = input \"x\" : f32[] %1 = sub %0, %0 : f32[] %2 = const 0.0 : f32[]\n"
+        "  %3 = eq %1, %2 : bool[] %4 = lt %2, %0 : bool[] guard %3 \"the loss\" guard %4 \"the gradient of `w`\"\n"
+        "  return \"out\" %0}");
+    float x = 1;
+    Tensor in = {DT_f32, 0, {0}, &x}, out;
+    const char *error = NULL;
+    assert_true(ir_eval(&w->arena, f, &in, NULL, false, &out, &error));
+    x = INFINITY;
+    assert_false(ir_eval(&w->arena, f, &in, NULL, false, &out, &error));
+    assert_string_equal(error, "the loss is not finite");
+    x = -1;
+    assert_false(ir_eval(&w->arena, f, &in, NULL, false, &out, &error));
+    assert_string_equal(error, "the gradient of `w` is not finite");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make, drop)
     const struct CMUnitTest tests[] = {
         T(unary), T(binary),       T(casts),  T(views),  T(reductions), T(contractions),
-        T(order), T(random_draws), T(in_f64), T(errors), T(symbols),
+        T(order), T(random_draws), T(in_f64), T(errors), T(symbols), T(guards),
     };
     return cmocka_run_group_tests_name("eval", tests, NULL, NULL);
 }

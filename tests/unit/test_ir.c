@@ -123,6 +123,11 @@ static const char every[] = "ir 1\n"
                             "  %88 = stop %0 : f32[B,784]\n"
                             "  %89 = reduce %88 {kind = sum, axes = [0, 1]} : f32[]\n"
                             "  %90 = grad %89, %0 : (f32[B,784])\n"
+                            "  %91 = eq %89, %89 : bool[]\n"
+                            "  %92 = hole : f32[B,784]\n"
+                            "  %93 = neg %92 : f32[B,784]\n"
+                            "  %94 = custom %88, %92, %0, %93 : f32[B,784]\n"
+                            "  guard %91 \"the loss\"\n"
                             "  return \"out\" %55, \"weight\" %83 -> \"l1.weight\", \"count\" %3 -> \"count\"\n"
                             "}\n";
 
@@ -290,6 +295,8 @@ static void verifier(void **state)
     }
     { FRESH; f->results.at[0].name = "weight", f->results.at[1].param = NULL; BROKEN("result weight twice"); }
     { FRESH; f->results.at[0].node = n[84]; BROKEN("is a tuple"); }
+    { FRESH; f->guards.at[0].ok = n[89]; BROKEN("guard 0 is f32[], not bool[]"); }
+    { FRESH; f->guards.at[0].ok = m->funcs.at[0]->body.nodes.at[0]; BROKEN("guard 0 has no node"); }
     { FRESH; n[86]->attr.callee = f; BROKEN("@every"); }
     { FRESH; m->params.at[1]->path = "tied"; BROKEN("path \"tied\" twice"); }
     { FRESH; m->funcs.at[1]->name = "half"; BROKEN("a function of this name"); }
@@ -343,6 +350,9 @@ static void reader(void **state)
     refused(w, "%1 = reduce %0 {kind = sum, axes = [2]} : f32[B]", "axes beyond");
     refused(w, "%1 = reduce %0 {kind = or, axes = [1]} : f32[B]", "or of f32[B,4]");
     refused(w, "%1 = get %0 {member = 0} : f32[B,4]", "member 0 of f32[B,4]");
+    refused(w, "guard %0 \"x\"", "a guard must be bool[]");
+    refused(w, "guard %1 \"x\"", "no value %1 above");
+    refused(w, "%1 = const true : bool[] guard %1", "expected a string");
     refused(w, "%1 = call %0 {callee = @f} : f32[B,4]", "no function f above");
     refused(w, "%1 = call %0 {callee = @g} : f32[B,4]", "no function g above");
     refused(w, "%1 = param \"q\" : f32[4]", "no param or state \"q\"");
