@@ -37,6 +37,7 @@ static const struct Runtime { const char *name, *signature; } runtime[] = {
     {"pool_destroy", "vp"},
     {"reserve", "ipip"},
     {"save", "ipp"},
+    {"save_with", "ipppp"},
     {"set", "ipppl"},
     {"workspace", "lMip"},
 };
@@ -189,7 +190,8 @@ static void dims_entry(Entries *n, const Func *f, uint32_t number, bool reserve)
 static void descriptor(Entries *n)
 {
     static const char *const field[] = {"create", "destroy",      "error",       "call", "reserve", "workspace", "init",
-                                        "load",   "load_partial", "load_report", "save", "get",     "set",       "param_info"};
+                                        "load",   "load_partial", "load_report", "save", "get",     "set",       "param_info",
+                                        "save_with"};
     enum { FIELDS = sizeof field / sizeof *field };
     _Static_assert(sizeof(RtDescriptor) == 8 + (1 + FIELDS) * sizeof(void *), "every function of RtDescriptor");
     Emit *e = n->e;
@@ -207,8 +209,9 @@ void artefact_entries(Emit *e, const Program *p, LLVMValueRef model)
 {
     Entries n = {.e = e, .p = p, .prefix = artefact_prefix(e->arena, p->module), .model = model};
     n.b = LLVMCreateBuilderInContext(e->context);
-    for (size_t i = 0; i < COUNT(runtime); i++)         /* these two are made for each function, with its dims */
-        if (strcmp(runtime[i].name, "reserve") && strcmp(runtime[i].name, "workspace")) forward(&n, &runtime[i]);
+    for (size_t i = 0; i < COUNT(runtime); i++)         /* two are made for each function, with its dims; one is the descriptor's alone */
+        if (strcmp(runtime[i].name, "reserve") && strcmp(runtime[i].name, "workspace") && strcmp(runtime[i].name, "save_with"))
+            forward(&n, &runtime[i]);
     begin(&n, "param_count", LLVMFunctionType(e->i32, NULL, 0, false));
     LLVMBuildRet(n.b, LLVMConstInt(e->i32, p->module->params.n, false));
     for (uint32_t i = 0; i < p->funcs.n; i++) {

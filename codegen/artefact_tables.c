@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codegen/artefact.h"
+#include "codegen/fuse.h"
 #include "runtime/internal.h"
 
 _Static_assert((int)RT_f64 == (int)DT_f64 && (int)RT_f32 == (int)DT_f32 && (int)RT_f16 == (int)DT_f16 && (int)RT_bf16 == (int)DT_bf16 &&
@@ -27,13 +28,14 @@ typedef struct Tables {
     const char     *error;
 } Tables;
 
-/* The polynomials of a function. */
+/* The polynomials of a function, and the lists of numbers of its steps. */
 typedef struct Polys {
     Tables  *t;
     const Func *func;
     Map     *number;                    /* Dim * -> index + 1 */
     VEC(uint32_t) start;
     VEC(int64_t)  code;
+    VEC(uint32_t) list;                 /* RtFunc.list */
 } Polys;
 
 static void fail(Tables *t, const char *error)
@@ -284,10 +286,10 @@ static LLVMValueRef contract(Polys *ps, const ProgramFunc *f, const Step *s, con
 
 /* ---- a function's parts -------------------------------------------------------------------------------------------------------- */
 
-static LLVMValueRef dim_numbers(Polys *ps, const Step *s, Dim *const *d, uint32_t n)
+static LLVMValueRef dim_numbers(Polys *ps, Dim *const *d, uint32_t n)
 {
     uint32_t *number = arena_array(ps->t->a, uint32_t, n ? n : 1);
-    for (uint32_t i = 0; i < n; i++) number[i] = s ? step_poly(ps, s, d[i]) : poly(ps, d[i]);
+    for (uint32_t i = 0; i < n; i++) number[i] = poly(ps, d[i]);
     return array(ps->t, number, n * sizeof *number, 4);
 }
 
@@ -305,13 +307,12 @@ static LLVMValueRef steps(Polys *ps, const ProgramFunc *f)
             .kind = contraction ? RT_STEP_CONTRACT : RT_STEP_KERNEL,
             .nbuf = s->kernel->operands.n, .ndim = s->kernel->syms.n, .split = c->split ? c->split : 1,
             .items = step_poly(ps, s, c->items ? c->items : zero), .work = step_poly(ps, s, c->work ? c->work : zero),
-            .scratch = step_poly(ps, s, c->scratch ? c->scratch : zero),
+            .scratch = step_poly(ps, s, c->scratch ? c->scratch : zero), .list = ps->list.n,
         };
-        image_pointer(&im, &r->buf, array(t, s->buffer, r->nbuf * sizeof *s->buffer, 4));
-        image_pointer(&im, &r->dim, dim_numbers(ps, NULL, s->dim, r->ndim));
+        for (uint32_t k = 0; k < r->nbuf; k++) vec_push(t->a, &ps->list, s->buffer[k]);
+        for (uint32_t k = 0; k < r->ndim; k++) vec_push(t->a, &ps->list, poly(ps, s->dim[k]));
         image_pointer(&im, &r->fn, or_null(t, contraction ? NULL : c->fn));
         image_pointer(&im, &r->contract, contraction ? contract(ps, f, s, &c->contract) : LLVMConstNull(t->e->ptr));
-        image_pointer(&im, &r->name, string(t, s->kernel->name));
     }
     return image_global(&im);
 }
@@ -382,7 +383,7 @@ static LLVMValueRef inputs(Polys *ps, const Func *f, uint32_t *n)
         RtTensor *r = (RtTensor *)(void *)im.at + k++;
         *r = (RtTensor){.dtype = type->dtype, .rank = type->rank, .param = -1, .limit = arg->is_index ? poly(ps, arg->limit) : UINT32_MAX};
         image_pointer(&im, &r->name, string(t, arg->name));
-        image_pointer(&im, &r->dim, dim_numbers(ps, NULL, type->dim, type->rank));
+        image_pointer(&im, &r->dim, dim_numbers(ps, type->dim, type->rank));
     }
     return image_global(&im);
 }
@@ -399,7 +400,7 @@ static LLVMValueRef outputs(Polys *ps, const Func *f, bool init)
         *r = (RtTensor){.dtype = type->dtype, .rank = type->rank, .param = result->param ? (int32_t)result->param->index : -1,
                         .limit = UINT32_MAX, .level = level ? level[i] : 0};
         image_pointer(&im, &r->name, string(t, result->name ? result->name : "out"));
-        image_pointer(&im, &r->dim, dim_numbers(ps, NULL, type->dim, type->rank));
+        image_pointer(&im, &r->dim, dim_numbers(ps, type->dim, type->rank));
     }
     return image_global(&im);
 }
@@ -428,18 +429,24 @@ static LLVMValueRef requirements(Polys *ps, const Func *f)
     return image_global(&im);
 }
 
-/* The first step that writes a param or state. */
-static uint32_t commit_step(const ProgramFunc *f)
+static LLVMValueRef guards(Tables *t, const ProgramFunc *f)
 {
-    for (uint32_t i = 0; i < f->steps.n; i++) {
-        const Step *s = &f->steps.at[i];
-        for (uint32_t k = 0; k < s->kernel->operands.n; k++) {
-            const Buffer *b = &f->buffers.at[s->buffer[k]];
-            if (!s->kernel->operands.at[k].written) continue;
-            if (b->kind == BUFFER_PARAM || (b->kind == BUFFER_OUTPUT && f->func->results.at[b->index].param)) return i;
-        }
+    Image im = image_new(t, f->guards.n, sizeof(RtGuard));
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        RtGuard *r = (RtGuard *)(void *)im.at + i;
+        r->buf = f->guards.at[i];
+        image_pointer(&im, &r->what, string(t, f->func->guards.at[i].what));
     }
-    return f->steps.n;
+    return image_global(&im);
+}
+
+static LLVMValueRef params_changed(Tables *t, const Func *f, uint32_t *n)
+{
+    uint32_t *index = arena_array(t->a, uint32_t, f->results.n + 1);
+    *n = 0;
+    for (uint32_t i = 0; i < f->results.n; i++)
+        if (f->results.at[i].param && !result_unchanged(f, &f->results.at[i])) index[(*n)++] = f->results.at[i].param->index;
+    return array(t, index, *n * sizeof *index, 4);
 }
 
 static LLVMValueRef params_read(Tables *t, const ProgramFunc *f, uint32_t *n)
@@ -464,9 +471,11 @@ static void function(Tables *t, Image *im, RtFunc *r, const ProgramFunc *f, bool
     }
     for (uint32_t i = 0; i < f->sites.n; i++) site[i] = string(t, f->sites.at[i].text);
     *r = (RtFunc){.ndims = func->dims.n, .noutputs = func->results.n, .nrequires = func->requires.n, .nbufs = f->buffers.n,
-                  .nsteps = f->steps.n, .nsites = f->sites.n, .work = f->work, .commit = commit_step(f)};
+                  .nsteps = f->steps.n, .nsites = f->sites.n, .work = f->work, .commit = f->commit, .nguards = f->guards.n};
+    for (uint32_t i = 0; i < func->args.n; i++) r->draws |= func->args.at[i].role == ARG_STEP;
     LLVMValueRef input = inputs(&ps, func, &r->ninputs), output = outputs(&ps, func, init), require = requirements(&ps, func);
     LLVMValueRef buf = buffers(&ps, f), step = steps(&ps, f), param = params_read(t, f, &r->nparams);
+    LLVMValueRef guard = guards(t, f), changed = params_changed(t, func, &r->nchanged);
     r->npolys = ps.start.n;
 
     image_pointer(im, &r->name, string(t, func->name));
@@ -479,9 +488,12 @@ static void function(Tables *t, Image *im, RtFunc *r, const ProgramFunc *f, bool
     image_pointer(im, &r->code, array(t, ps.code.at, ps.code.n * sizeof *ps.code.at, 8));
     image_pointer(im, &r->buf, buf);
     image_pointer(im, &r->step, step);
+    image_pointer(im, &r->list, array(t, ps.list.at, ps.list.n * sizeof *ps.list.at, 4));
     image_pointer(im, &r->site, pointers(t, site, f->sites.n));
     image_pointer(im, &r->param, param);
     image_pointer(im, &r->bound, array(t, bound, func->dims.n * sizeof *bound, 8));
+    image_pointer(im, &r->guard, guard);
+    image_pointer(im, &r->changed, changed);
 }
 
 /* ---- the model --------------------------------------------------------------------------------------------------------------- */
@@ -514,7 +526,7 @@ LLVMValueRef artefact_tables(Emit *e, const Program *p, const CodegenOptions *o,
     Image funcs = image_new(&t, p->funcs.n, sizeof(RtFunc)), im = image_new(&t, 1, sizeof(RtModel));
     int32_t init = -1;
     for (uint32_t i = 0; i < p->funcs.n; i++) {
-        bool is_init = !p->funcs.at[i]->func->exported && !strcmp(p->funcs.at[i]->func->name, "init");
+        bool is_init = gives_initial_values(p->funcs.at[i]->func);
         if (is_init) init = (int32_t)i;
         function(&t, &funcs, (RtFunc *)(void *)funcs.at + i, p->funcs.at[i], is_init);
     }

@@ -126,7 +126,7 @@ static Group *new_group(Fuser *fz, Node *sink)
 }
 
 /* n gets a buffer and a kernel of its own, which others may join. */
-static void store_node(Fuser *fz, Node *n)
+static Group *store_node(Fuser *fz, Node *n)
 {
     Group *g = fz->fu->group[n->id];            /* a tuple's: made for its members */
     if (!g) g = new_group(fz, n);
@@ -143,6 +143,7 @@ static void store_node(Fuser *fz, Node *n)
         by.whole = is_routine(n);
         ask(fz, n->arg[a], &by);
     }
+    return g;
 }
 
 /* n is a member of the tuple that a routine stores. */
@@ -154,8 +155,9 @@ static void store_member(Fuser *fz, Node *n)
     ask(fz, tuple, &(Want){.group = g});
 }
 
-/* Would the group with n inside be one kernel? Values further down count as stored: they are decided later. */
-static bool fits(Fuser *fz, Group *g, Node *n)
+/* Would the group with n inside be one kernel? NULL if so, else why not. Values further down count as stored: they are decided
+ * later. */
+static const char *fits(Fuser *fz, Group *g, Node *n)
 {
     Arena scratch = {0};
     Node **operands;
@@ -169,34 +171,40 @@ static bool fits(Fuser *fz, Group *g, Node *n)
     fz->fu->sites.n = sites;
     fz->fu->stored[n->id] = true;
     if (ok) g->core = trial.core, g->reduction = trial.reduction;
-    else g->refused = arena_printf(fz->fu->arena, "%s: %s", op_name(n->op), why);
+    else why = arena_printf(fz->fu->arena, "it does not fit its reader: %s", why);
     arena_free(&scratch);
-    return ok;
+    return ok ? NULL : why;
 }
 
-static bool joins(Fuser *fz, Node *n)
+/* NULL: n is computed inside its readers. Else why it is stored. */
+static const char *why_stored(Fuser *fz, Node *n)
 {
     const Want *w = &fz->want[n->id];
-    if (w->result || w->whole || !w->group || is_routine(n)) return false;
+    if (w->result || !w->group) return "a result";
+    if (w->whole) return "a routine reads it whole";
+    if (is_routine(n)) return "a routine makes it";
     OpClass c = op_class(n->op);
-    if (fz->light[n->id] && (c == CLASS_MAP || c == CLASS_VIEW)) return true;
+    bool room = w->group->size < fz->limit;
+    if (fz->light[n->id] && (c == CLASS_MAP || c == CLASS_VIEW)) return NULL;
+    const char *many = w->many ? "several kernels read it" : NULL, *full = room ? NULL : "the kernel is full";
     if (c == CLASS_VIEW) {
-        bool alone = !w->many && w->group->size < fz->limit;
+        const char *again = w->contracted || w->windowed ? "it would be read again and again" : NULL;
         switch (n->op) {
-        case OP_concat: return alone && !w->contracted && n->nargs <= 3;
-        case OP_gather: case OP_take_along: case OP_dupdate: return alone && !w->contracted && !w->windowed;
-        case OP_pad: case OP_dslice: return alone;
-        default: return w->group->size < (fz->limit ? fz->limit : FUSE_LIMIT);
+        case OP_concat: return many ? many : full ? full : w->contracted ? again : n->nargs > 3 ? "more than three parts" : NULL;
+        case OP_gather: case OP_take_along: case OP_dupdate: return many ? many : full ? full : again;
+        case OP_pad: case OP_dslice: return many ? many : full;
+        default: return w->group->size < (fz->limit ? fz->limit : FUSE_LIMIT) ? NULL : "the kernel is full";
         }
     }
-    if (w->many || w->contracted || w->group->size >= fz->limit) return false;
-    if (c == CLASS_MAP || n->op == OP_rng) {
-        if (w->windowed) return false;
-        return !w->stretched || fz->after_reduction[n->id] || n->type->rank == 0;
-    }
-    if (c == CLASS_RED) return !w->windowed && !w->group->core && fits(fz, w->group, n);
-    if (c == CLASS_DOT) return !w->windowed && !w->group->core && !w->group->reduction && fits(fz, w->group, n);
-    return false;
+    if (many || full) return many ? many : full;
+    if (w->contracted) return "a contraction would compute it again and again";
+    if (w->windowed) return "overlapping windows would compute it again and again";
+    if (c == CLASS_MAP || n->op == OP_rng)
+        return !w->stretched || fz->after_reduction[n->id] || n->type->rank == 0 ? NULL : "it is stretched, and would be computed for every element";
+    if (c != CLASS_RED && c != CLASS_DOT) return "it has its own kernel";
+    if (w->group->core) return "its reader contracts already";
+    if (c == CLASS_DOT && w->group->reduction) return "its reader reduces";
+    return fits(fz, w->group, n);
 }
 
 static bool has_kernel(const Node *n)
@@ -211,7 +219,7 @@ static int by_sink(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-Fusion *fuse(Arena *a, Func *f, uint32_t limit, const char **error, Span *where)
+Fusion *fuse(Arena *a, Func *f, uint32_t limit, const bool *whole, const char **error, Span *where)
 {
     uint32_t count = 1;
     for (uint32_t i = 0; i < f->body.nodes.n; i++)
@@ -227,7 +235,13 @@ Fusion *fuse(Arena *a, Func *f, uint32_t limit, const char **error, Span *where)
         fz.fu->stored[n->id] = op_class(n->op) != CLASS_SRC || n->op == OP_rng;
     }
     classify(&fz);
-    for (uint32_t i = 0; i < f->results.n; i++) fz.want[f->results.at[i].node->id].result = true;
+    for (uint32_t i = 0; i < f->results.n; i++)
+        if (!result_unchanged(f, &f->results.at[i])) fz.want[f->results.at[i].node->id].result = true;
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        Node *ok = f->guards.at[i].ok;                  /* sources have a buffer anyway */
+        if (op_class(ok->op) != CLASS_SRC) fz.want[ok->id].result = true;
+    }
+    for (uint32_t i = 0; whole && i < count; i++) fz.want[i].result |= whole[i];
     for (uint32_t i = f->body.nodes.n; i-- > 0;) {
         Node *n = f->body.nodes.at[i];
         const Want *w = &fz.want[n->id];
@@ -242,8 +256,11 @@ Fusion *fuse(Arena *a, Func *f, uint32_t limit, const char **error, Span *where)
             return NULL;
         }
         if (n->op == OP_get) store_member(&fz, n);
-        else if (joins(&fz, n)) inline_node(&fz, n);
-        else store_node(&fz, n);
+        else {
+            const char *why = why_stored(&fz, n);
+            if (!why) inline_node(&fz, n);
+            else store_node(&fz, n)->refused = why;
+        }
     }
     if (fz.fu->groups.n) qsort(fz.fu->groups.at, fz.fu->groups.n, sizeof *fz.fu->groups.at, by_sink);
     for (uint32_t i = 0; i < fz.fu->groups.n; i++) fz.fu->groups.at[i]->index = i;

@@ -19,7 +19,10 @@ static bool split_flat(Module *m, Dim *flat, Dim *const *dim, uint32_t n, Dim **
             out[0] = flat;
             break;
         }
-        if (dim_equals(dim[i], 0)) return false;
+        if (dim_equals(dim[i], 0)) {                    /* no elements: nothing will ask */
+            out[i] = dim_const(m, 0);
+            continue;
+        }
         out[i] = dim_mod(m, flat, dim[i]);
         flat = dim_floordiv(m, flat, dim[i]);
         if (!flat || !out[i]) return false;

@@ -67,7 +67,7 @@ typedef struct Inst {
     const Atom *as_index;   /* not NULL: this integer value is the symbol `as_index` in the .at of later insts */
     Span     span;
 } Inst;
-enum { NO_INST = UINT32_MAX };
+enum { NO_INST = UINT32_MAX, MAX_INSTS = 512 };      /* MAX_INSTS: of a body */
 
 typedef struct KStore {
     uint32_t operand, inst;
@@ -75,7 +75,8 @@ typedef struct KStore {
     bool     row;           /* one store a row (REDUCE: the address uses no REDUCED variable) */
 } KStore;
 
-typedef struct Kernel {
+typedef struct Kernel Kernel;
+struct Kernel {
     KernelClass class;
     const char *name;       /* "k3_add_relu_f32": number, work, dtype; unique in the artefact */
     VEC(KAxis)    axes;     /* outermost first; REDUCED (or DEPTH) last */
@@ -88,14 +89,18 @@ typedef struct Kernel {
     const char *function;   /* ... the function that computes it, and gets syms by the numbers of rt.h, ... */
     VEC(Dim *)  counts;     /* ... elements of each operand, ... */
     Dim        *scratch;    /* ... bytes a thread */
+    Kernel     *sum;        /* CONTRACT: the kernel that adds up the parts which this one stores; NULL: it stores the result (parts.c) */
+    Dim        *parts;      /* with sum: elements of all parts, in the function's symbols */
     Module     *module;     /* for Dim arithmetic */
     uint64_t    hash;       /* of the canonical text: equal kernels have equal text */
     const char *text;       /* canonical text: what kernel_print writes with operands, syms and vars by number */
     Span        span;
-} Kernel;
+};
 
 /* lower.c helpers that schedules use too. */
 void   kernel_finish(Arena *a, Kernel *k);      /* merge axes that are one in every address, order insts, set row/sweep/syms/hash/text */
+/* Before kernel_finish: where that pays, let a contraction store parts of its depth, and set sum. */
+void   kernel_split_depth(Arena *a, Kernel *k);
 /* A number as a symbol of the kernel: kernels that differ in it alone are equal, and get it as a dim. */
 Dim   *kernel_literal(Module *m, uint64_t value);
 /* The scope of the canonical symbols: an atom of it, named s3, is number 3 of syms. */
@@ -131,6 +136,8 @@ typedef struct Step {
     Kernel   *kernel;       /* shared by steps whose kernels are equal */
     uint32_t *buffer;       /* an entry an operand: index into ProgramFunc.buffers */
     Dim     **dim;          /* an entry a kernel symbol: what it is here (a symbol of the function) */
+    struct Group *group;    /* what it was made of (fuse.h); NULL: the sum of a contraction's parts */
+    const char *refused;    /* why what it stores is not computed inside its readers; for --explain */
     Span      span;
 } Step;
 
@@ -141,6 +148,9 @@ typedef struct ProgramFunc {
     VEC(Buffer) buffers;
     VEC(Step)   steps;
     VEC(FaultSite) sites;
+    VEC(uint32_t) guards;   /* buffer of each of Func.guards */
+    uint32_t commit;        /* steps before it can fail or compute guards and write no param; steps from it on cannot fail */
+    int64_t  copied;        /* bytes of new values of params that are staged in the workspace, then copied */
     int64_t  work;          /* bytes of workspace; -1: sizes are symbolic, packed at capacity by the runtime */
 } ProgramFunc;
 
@@ -156,6 +166,13 @@ typedef struct CodegenOptions {
     int         level;      /* -O0..-O3 */
     bool        no_fuse, no_plan;
 } CodegenOptions;
+
+/* budget.c: bytes of workspace of f at the given sizes, as the runtime will place it; -1: a dim is open, or too much. live
+ * (NULL, or an entry a step, zeroed) gets what is alive at each step. */
+int64_t workspace_at(Arena *a, const ProgramFunc *f, DimLookup *lookup, void *user, int64_t *live);
+/* m, or a copy in which values are computed again, so that the workspace of every export is within the budget at the given
+ * sizes. m went through the passes. NULL: *error says what it takes at least, or which size is open. */
+Module *budget_fit(Arena *a, Module *m, const CodegenOptions *o, int64_t budget, DimLookup *lookup, void *user, const char **error);
 
 /* program.c: fuse, lower and plan every function of a module that went through the passes. NULL: *error. */
 Program *program_build(Arena *a, Module *m, const CodegenOptions *o, const char **error);

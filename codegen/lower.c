@@ -10,7 +10,7 @@
 #include "codegen/fuse.h"
 #include "codegen/index.h"
 
-enum { MAX_INSTS = 512, MAX_DEPTH = 300 };
+enum { MAX_DEPTH = 300 };
 
 typedef struct Lower {
     Arena       *arena;                 /* of the kernel */
@@ -22,6 +22,7 @@ typedef struct Lower {
     VEC(Node *)  operands;
     Dim         *core_at[MAX_RANK];     /* core or reduction: its result's index in variables of the space */
     Dim         *full_at[MAX_RANK];     /* reduce: the index of its operand */
+    Dim        **sink_at;               /* of several sinks: where they are stored */
     Dim         *depth_at[MAX_RANK];    /* contracted variables: dot: by contract pair; conv: channel, then kernel axes */
     Dim         *group_at;              /* conv: the group variable */
     Dim         *window_at[MAX_RANK];   /* window: position in it, by axis */
@@ -126,7 +127,7 @@ static uint32_t operand_number(Lower *l, Node *n)
     if (n->op == OP_arg) {
         const Arg *arg = &l->fu->func->args.at[n->attr.arg];
         constant = arg->role == ARG_PARAM;
-        for (uint32_t i = 0; i < l->fu->func->results.n; i++) constant &= l->fu->func->results.at[i].param != arg->param;
+        for (uint32_t i = 0; i < l->fu->func->results.n; i++) constant &= l->fu->func->results.at[i].param != arg->param || result_unchanged(l->fu->func, &l->fu->func->results.at[i]);
     }
     KOperand o = {n->type->dtype, false, constant};
     vec_push(l->arena, &l->operands, n);
@@ -275,19 +276,22 @@ static uint32_t value_concat(Lower *l, Node *n, Dim *const *at, uint32_t pred)
 {
     uint32_t axis = n->attr.axis, result = 0;
     Dim *offset = n->type->dim[axis], *x_at[MAX_RANK];
+    bool any = false;
     memcpy(x_at, at, n->type->rank * sizeof *at);
-    /* From the last part to the first: part i where at < its end, else what came after it. */
+    /* From the last part to the first: part i where at < its end, else what came after it. Empty parts give nothing, but all
+     * of them together still have a value. */
     for (uint32_t i = n->nargs; i-- > 0;) {
         Node *x = n->arg[i];
         Dim *end = offset;
         offset = dim_sub(l->m, offset, x->type->dim[axis]);
-        if (dim_equals(x->type->dim[axis], 0) && n->nargs > 1) continue;
+        if (dim_equals(x->type->dim[axis], 0) && (any || i > 0)) continue;
         x_at[axis] = dim_sub(l->m, at[axis], offset);
-        uint32_t before_end = i + 1 == n->nargs ? NO_INST : add_inside(l, at[axis], dim_const(l->m, 0), end);
+        uint32_t before_end = any ? add_inside(l, at[axis], dim_const(l->m, 0), end) : NO_INST;
         uint32_t here = add_and(l, before_end, add_inside(l, at[axis], offset, n->type->dim[axis]));
         uint32_t v = value(l, x, x_at, add_and(l, pred, here));
         if (l->why) return 0;
         result = before_end == NO_INST ? v : add_select(l, before_end, v, result, n->type->dtype);
+        any = true;
     }
     return result;
 }
@@ -441,6 +445,13 @@ static uint32_t compute(Lower *l, Node *n, Dim *const *at, uint32_t pred)
     return l->why ? 0 : add_op(l, n->op, n->type->dtype, n->nargs, arg, n->span);
 }
 
+static bool is_sink(const Group *g, const Node *n)
+{
+    bool is = n == g->sink;
+    for (uint32_t i = 0; i < g->more.n && !is; i++) is = n == g->more.at[i];
+    return is;
+}
+
 static uint32_t value(Lower *l, Node *n, Dim *const *at, uint32_t pred)
 {
     if (l->why) return 0;
@@ -453,7 +464,9 @@ static uint32_t value(Lower *l, Node *n, Dim *const *at, uint32_t pred)
     void *known = map_get(l->memo, &key, sizeof key);
     if (known) return (uint32_t)(uintptr_t)known - 1;
     if (++l->depth > MAX_DEPTH) return fail(l, "the kernel would be nested too deeply");
-    uint32_t v = n != l->g->sink && l->fu->stored[n->id] ? add_load(l, n, at, pred) : compute(l, n, at, pred);
+    bool own = is_sink(l->g, n);
+    if (own && l->sink_at && !same_index(at, l->sink_at, rank)) return fail(l, "it is stored at another index");
+    uint32_t v = !own && l->fu->stored[n->id] ? add_load(l, n, at, pred) : compute(l, n, at, pred);
     l->depth--;
     if (!l->why) map_set(l->memo, &key, sizeof key, (void *)(uintptr_t)(v + 1));
     return v;
@@ -622,6 +635,13 @@ static bool make_space(Lower *l, Dim **sink_at)
     return true;
 }
 
+static void add_store(Lower *l, Node *sink, uint32_t v, Dim *at)
+{
+    vec_push(l->arena, &l->operands, sink);
+    vec_push(l->arena, &l->k->operands, ((KOperand){sink->type->dtype, true, false}));
+    vec_push(l->arena, &l->k->stores, ((KStore){.operand = l->k->operands.n - 1, .inst = v, .at = at}));
+}
+
 Kernel *lower_group(Arena *a, Fusion *fu, const Group *g, Node ***operands, const char **why)
 {
     if (is_routine(g->sink)) return lower_routine(a, fu, g->sink, operands, why);
@@ -634,7 +654,9 @@ Kernel *lower_group(Arena *a, Fusion *fu, const Group *g, Node ***operands, cons
         *why = "its elements are not those of the kernel one to one";
         return NULL;
     }
-    uint32_t v = value(&l, g->sink, sink_at, NO_INST);
+    l.sink_at = g->more.n ? sink_at : NULL;
+    uint32_t v = value(&l, g->sink, sink_at, NO_INST), *more = arena_array(a, uint32_t, g->more.n + 1);
+    for (uint32_t i = 0; i < g->more.n; i++) more[i] = value(&l, g->more.at[i], sink_at, NO_INST);
     Dim *at = index_linear(l.m, g->sink->type, sink_at);
     if (!l.why && !at) l.why = "an address overflows";
     /* Every reduction must have been reached, or the space would have axes that nothing runs over. */
@@ -648,12 +670,10 @@ Kernel *lower_group(Arena *a, Fusion *fu, const Group *g, Node ***operands, cons
         *why = l.why;
         return NULL;
     }
-    KOperand out = {g->sink->type->dtype, true, false};
-    vec_push(a, &l.operands, g->sink);
-    vec_push(a, &l.k->operands, out);
-    KStore store = {.operand = l.k->operands.n - 1, .inst = v, .at = at};
-    vec_push(a, &l.k->stores, store);
+    add_store(&l, g->sink, v, at);
+    for (uint32_t i = 0; i < g->more.n; i++) add_store(&l, g->more.at[i], more[i], at);
     if (l.k->class == KERNEL_CONTRACT) orient(&l);
+    if (l.k->class == KERNEL_CONTRACT && g->core->op == OP_conv) kernel_split_depth(a, l.k);
     kernel_finish(a, l.k);
     *operands = l.operands.at;
     return l.k;

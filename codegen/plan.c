@@ -22,14 +22,31 @@ static void lifetimes(ProgramFunc *f)
             if (s > b->last) b->last = s;
         }
     }
+    for (uint32_t i = 0; i < f->guards.n; i++) {        /* asked before the step `commit` */
+        Buffer *b = &f->buffers.at[f->guards.at[i]];
+        if (f->commit > b->last) b->last = f->commit;
+    }
 }
 
-/* Does every load of operand o read the very element that the kernel's one store writes? */
-static bool reads_in_place(const Kernel *k, uint32_t o)
+/* Insts that a contraction's operands are made of: read in an order of its own, again and again. */
+static void mark_contracted(const Kernel *k, bool *contracted)
 {
+    for (uint32_t i = k->body.n; i-- > 0;) {
+        const Inst *in = &k->body.at[i];
+        if (!contracted[i] && in->kind != K_contract) continue;
+        for (uint32_t a = 0; a < in->nargs; a++) contracted[in->arg[a]] = true;
+        if (in->pred != NO_INST) contracted[in->pred] = true;
+    }
+}
+
+bool kernel_reads_in_place(const Kernel *k, uint32_t operand, const KStore *store)
+{
+    bool contracted[MAX_INSTS] = {false};
+    if (k->class == KERNEL_ROUTINE || k->body.n > MAX_INSTS) return false;
+    if (k->class == KERNEL_CONTRACT) mark_contracted(k, contracted);
     for (uint32_t i = 0; i < k->body.n; i++) {
         const Inst *in = &k->body.at[i];
-        if (in->kind == K_load && in->operand == o && in->at != k->stores.at[0].at) return false;
+        if (in->kind == K_load && in->operand == operand && (in->at != store->at || contracted[i])) return false;
     }
     return true;
 }
@@ -52,7 +69,7 @@ static void take_over(ProgramFunc *f)
         for (uint32_t o = 0; o + 1 < k->operands.n; o++) {
             const Buffer *in = &f->buffers.at[step->buffer[o]];
             if (in->kind != BUFFER_WORK || in->last != s || in->count != out->count) continue;
-            if (dtype_size(in->dtype) != dtype_size(out->dtype) || !reads_in_place(k, o)) continue;
+            if (dtype_size(in->dtype) != dtype_size(out->dtype) || !kernel_reads_in_place(k, o, &k->stores.at[0])) continue;
             out->shares = root_of(f, step->buffer[o]);
             f->buffers.at[out->shares].last = out->last;
             break;

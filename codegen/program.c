@@ -3,17 +3,66 @@
 
 #include "codegen/fuse.h"
 
+typedef VEC(Node *) NodeList;
+
 /* A result must be a value that some kernel stores, and stores for it alone: arguments, constants and second uses are
- * copied through a reshape to the same type, which becomes a kernel that moves the data. */
+ * copied through a reshape to the same type, which becomes a kernel that moves the data. A param that stays as it is needs
+ * nothing. */
 static void make_results_stored(Func *f)
 {
     for (uint32_t i = 0; i < f->results.n; i++) {
         Result *r = &f->results.at[i];
+        if (result_unchanged(f, r)) continue;
         bool copy = op_class(r->node->op) == CLASS_SRC && r->node->op != OP_rng && r->node->op != OP_iota;
         copy |= r->node->op == OP_iota;
         for (uint32_t k = 0; k < i; k++) copy |= f->results.at[k].node == r->node;
         if (copy) r->node = ir_reshape(f, r->node, r->node->type, r->node->span);
     }
+}
+
+/* ---- large sums ------------------------------------------------------------------------------------------------------- */
+
+enum { LARGE = 1 << 16, MIN_ROWS = 8, MIN_ROW = 128 };
+
+/* A reduction of a whole tensor has one row, which one thread works on. The first axes that make rows enough for several; 0: it
+ * stays as it is. */
+static uint32_t row_axes(const Node *n)
+{
+    if (n->op != OP_reduce || n->type->rank || n->arg[0]->type->rank < 2) return 0;
+    const Type *t = n->arg[0]->type;
+    int64_t rows = 1, row = 1, d[MAX_RANK];
+    uint32_t axes = 0;
+    for (uint32_t i = 0; i < t->rank; i++)
+        if (!dim_is_const(t->dim[i], &d[i]) || d[i] <= 0) return 0;
+    while (axes < t->rank && rows < MIN_ROWS) {
+        if (__builtin_mul_overflow(rows, d[axes++], &rows)) return 0;
+    }
+    for (uint32_t i = axes; i < t->rank; i++)
+        if (__builtin_mul_overflow(row, d[i], &row)) return 0;
+    bool large = row >= MIN_ROW && rows >= MIN_ROWS && row >= LARGE / rows;
+    return large ? axes : 0;
+}
+
+/* The gradient's norm: first of each row, then of the rows. */
+static void split_large_sums(Func *f)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < f->body.nodes.n && !any; i++) any = row_axes(f->body.nodes.at[i]) > 0;
+    if (!any) return;
+    Rewrite rw = rewrite_begin(f);
+    for (uint32_t i = 0; i < rw.nold; i++) {
+        Node *old = rw.old[i];
+        uint32_t rows = row_axes(old);
+        if (!rows) {
+            rewrite_copy(&rw, old);
+            continue;
+        }
+        RedKind kind = old->attr.reduce.kind;
+        Node *x = rw.map[old->arg[0]->id];
+        Node *each = ir_reduce(f, kind, x, ((1u << x->type->rank) - 1) & ~((1u << rows) - 1), old->span);
+        rw.map[old->id] = ir_reduce(f, kind, each, (1u << rows) - 1, old->span);
+    }
+    rewrite_end(&rw);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------------ */
@@ -82,7 +131,8 @@ static Buffer buffer_of(Arena *a, ProgramFunc *pf, const Node *n)
         b.kind = BUFFER_CONST;
         b.data = n->attr.lit.data;
     } else if (result != UINT32_MAX) {
-        const Param *p = f->results.at[result].param;
+        /* Initial values go where the runtime says: a run of init may keep only some of them. */
+        const Param *p = gives_initial_values(f) ? NULL : f->results.at[result].param;
         b.kind = p ? BUFFER_PARAM : BUFFER_OUTPUT;
         b.index = p ? p->index : result;
     } else {
@@ -111,11 +161,11 @@ typedef struct Lowered {
 
 /* Kernels of all groups. Fusion bounds what it counts, nodes; where index arithmetic makes a kernel too large all the
  * same, smaller groups are tried. */
-static Lowered *lower_all(Arena *a, Func *f, bool fused, Fusion **fusion, const char **error, Span *where)
+static Lowered *lower_all(Arena *a, Func *f, bool fused, const bool *whole, Fusion **fusion, const char **error, Span *where)
 {
     static const uint32_t limits[] = {FUSE_LIMIT, 12, 3, 0};
     for (uint32_t attempt = fused ? 0 : COUNT(limits) - 1; attempt < COUNT(limits); attempt++) {
-        Fusion *fu = *fusion = fuse(a, f, limits[attempt], error, where);
+        Fusion *fu = *fusion = fuse(a, f, limits[attempt], whole, error, where);
         if (!fu) return NULL;
         Lowered *out = arena_array(a, Lowered, fu->groups.n + 1);
         bool ok = true;
@@ -133,20 +183,34 @@ static Lowered *lower_all(Arena *a, Func *f, bool fused, Fusion **fusion, const 
     return NULL;
 }
 
-static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, const CodegenOptions *o, const char **error, Span *where)
+/* The parts of a contraction go to a buffer of their own; what is left to do, in *step, is to add them up. */
+static void add_parts(Arena *a, ProgramFunc *pf, const Kernel *own, Step *step)
 {
-    one_get_a_member(f);
-    make_results_stored(f);
-    *where = f->span;
-    Fusion *fu;
-    Lowered *lowered = lower_all(a, f, !o->no_fuse, &fu, error, where);
+    uint32_t last = own->operands.n - 1, *sum = arena_array(a, uint32_t, 2);
+    Buffer parts = pf->buffers.at[step->buffer[last]];
+    parts.kind = BUFFER_WORK;
+    parts.index = 0;
+    parts.count = own->parts;
+    sum[0] = pf->buffers.n;
+    sum[1] = step->buffer[last];
+    vec_push(a, &pf->buffers, parts);
+    step->buffer[last] = sum[0];
+    vec_push(a, &pf->steps, *step);
+    *step = (Step){.kernel = own->sum, .buffer = sum, .dim = own->sum->bound.at, .span = own->sum->span};
+}
+
+/* Buffers and steps, each step with a kernel of its own. */
+static ProgramFunc *make_steps(Arena *a, Func *f, bool fused, const bool *whole, Fusion **fusion, const char **error, Span *where)
+{
+    Lowered *lowered = lower_all(a, f, fused, whole, fusion, error, where);
     if (!lowered) return NULL;
+    Fusion *fu = *fusion;
     ProgramFunc *pf = arena_new(a, ProgramFunc);
     pf->func = f;
     Map *numbers = map_new(a);
     for (uint32_t i = 0; i < fu->groups.n; i++) {
-        const Kernel *own = lowered[i].kernel;
-        Step step = {.kernel = shared_kernel(a, p, by_text, lowered[i].kernel), .span = own->span};
+        Kernel *own = lowered[i].kernel;
+        Step step = {.kernel = own, .span = own->span, .group = fu->groups.at[i], .refused = fu->groups.at[i]->refused};
         step.buffer = arena_array(a, uint32_t, own->operands.n);
         for (uint32_t k = 0; k < own->operands.n; k++) {
             Node *n = lowered[i].operands[k];
@@ -158,9 +222,58 @@ static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, cons
             }
         }
         step.dim = own->bound.at;
+        if (own->sum) add_parts(a, pf, own, &step);
         vec_push(a, &pf->steps, step);
     }
+    for (uint32_t i = 0; i < f->guards.n; i++) vec_push(a, &pf->guards, buffer_number(a, pf, numbers, f->guards.at[i].ok));
     for (uint32_t i = 0; i < fu->sites.n; i++) vec_push(a, &pf->sites, fu->sites.at[i]);
+    return pf;
+}
+
+/* Results that cannot be written where they belong get a buffer in the workspace, and are copied from there. */
+static void stage_results(Func *f, const bool *stage, NodeList *staged)
+{
+    for (uint32_t i = 0; i < f->results.n; i++) {
+        Result *r = &f->results.at[i];
+        if (!stage[i]) continue;
+        vec_push(f->module->arena, staged, r->node);
+        r->node = ir_reshape(f, r->node, r->node->type, r->node->span);
+    }
+}
+
+/* Bytes of staged values that have a buffer in the end. Those of params are numbers. */
+static int64_t copied_bytes(const ProgramFunc *f, const NodeList *staged)
+{
+    int64_t sum = 0, n = 0;
+    for (uint32_t b = 0; b < f->buffers.n && staged->n; b++) {
+        const Buffer *x = &f->buffers.at[b];
+        bool is = false;
+        for (uint32_t i = 0; i < staged->n && !is; i++) is = staged->at[i] == x->value;
+        if (is && dim_is_const(x->count, &n)) sum += n * (int64_t)dtype_size(x->dtype);
+    }
+    return sum;
+}
+
+static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, const CodegenOptions *o, const char **error, Span *where)
+{
+    if (!o->no_fuse) split_large_sums(f);
+    one_get_a_member(f);
+    make_results_stored(f);
+    *where = f->span;
+    NodeList staged = {0};
+    ProgramFunc *pf;
+    Fusion *fu;
+    for (bool ordered = false; !ordered;) {             /* each round stages one result more, at least */
+        bool *stage = arena_array(a, bool, f->results.n + 1), *whole = arena_array(a, bool, f->nodes_made + 1);
+        for (uint32_t i = 0; i < staged.n; i++) whole[staged.at[i]->id] = true;
+        pf = make_steps(a, f, !o->no_fuse, whole, &fu, error, where);
+        if (!pf) return NULL;
+        ordered = order_steps(a, pf, stage);
+        stage_results(f, stage, &staged);
+    }
+    if (!o->no_fuse) merge_updates(a, pf, fu);
+    pf->copied = copied_bytes(pf, &staged);
+    for (uint32_t i = 0; i < pf->steps.n; i++) pf->steps.at[i].kernel = shared_kernel(a, p, by_text, pf->steps.at[i].kernel);
     return plan_memory(a, pf, !o->no_plan, error) ? pf : NULL;
 }
 

@@ -40,6 +40,10 @@ void one_get_a_member(Func *f)
         Node *x = f->results.at[i].node;
         if (x->op == OP_get && is_routine(x->arg[0])) f->results.at[i].node = member_of(f, x->arg[0], x->attr.axis);
     }
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        Node *x = f->guards.at[i].ok;
+        if (x->op == OP_get && is_routine(x->arg[0])) f->guards.at[i].ok = member_of(f, x->arg[0], x->attr.axis);
+    }
     for (uint32_t i = 0; i < count; i++) {
         Node *n = f->body.nodes.at[i];
         for (uint32_t k = 0; is_routine(n) && n->type->kind == TYPE_TUPLE && k < n->type->rank; k++)

@@ -20,8 +20,27 @@ static const char *buffer_name(Arena *a, const ProgramFunc *f, uint32_t b)
     static const char *const kind[] = {"input", "output", "param", "const", "work"};
     const Buffer *x = &f->buffers.at[b];
     if (x->kind == BUFFER_PARAM) return arena_printf(a, "param %s", f->func->module->params.at[x->index]->path);
-    if (x->kind == BUFFER_OUTPUT) return arena_printf(a, "output %s", f->func->results.at[x->index].name);
+    if (x->kind == BUFFER_OUTPUT) {
+        const Result *r = &f->func->results.at[x->index];
+        return arena_printf(a, "%s %s", r->param ? "param" : "output", r->name);
+    }
     return arena_printf(a, "%s b%u", kind[x->kind], b);
+}
+
+/* "commit if b5 (the loss), b6 (the gradient of `l1.weight`)": where a call can fail no more. */
+static void print_commit(Arena *a, Str *out, const ProgramFunc *f)
+{
+    str_add(out, "      commit");
+    for (uint32_t i = 0; i < f->guards.n; i++)
+        str_fmt(out, "%s %s (%s)", i ? "," : " if", buffer_name(a, f, f->guards.at[i]), f->func->guards.at[i].what);
+    str_char(out, '\n');
+}
+
+static bool changes_params(const Func *f)
+{
+    for (uint32_t i = 0; i < f->results.n && f->exported; i++)
+        if (f->results.at[i].param) return true;
+    return false;
 }
 
 static void print_plan(Arena *a, Str *out, const Program *p)
@@ -29,9 +48,15 @@ static void print_plan(Arena *a, Str *out, const Program *p)
     for (uint32_t i = 0; i < p->funcs.n; i++) {
         const ProgramFunc *f = p->funcs.at[i];
         str_fmt(out, "%sfunc %s: %u steps, workspace ", i ? "\n" : "", f->func->name, f->steps.n);
-        if (f->work >= 0) str_fmt(out, "%lld bytes\n", (long long)f->work);
-        else str_add(out, "packed at capacity\n");
-        for (uint32_t s = 0; s < f->steps.n; s++) {
+        if (f->work >= 0) str_fmt(out, "%lld bytes", (long long)f->work);
+        else str_add(out, "packed at capacity");
+        bool commits = changes_params(f->func);
+        if (commits) str_fmt(out, ", %lld bytes of params copied", (long long)f->copied);
+        str_char(out, '\n');
+        commits |= f->guards.n > 0;
+        for (uint32_t s = 0; s <= f->steps.n; s++) {
+            if (commits && s == f->commit) print_commit(a, out, f);
+            if (s == f->steps.n) break;
             const Step *step = &f->steps.at[s];
             str_fmt(out, "  %3u %s:", s, step->kernel->name);
             for (uint32_t o = 0; o < step->kernel->operands.n; o++)
@@ -97,6 +122,8 @@ int command_inspect(int argc, char **argv)
     session_begin(&s);
     Views v = {0};
     const char *after = NULL;
+    TextList dims = {0};
+    s.dims = &dims;
     Option options[28] = {
         {0, "ast", NULL, OPTION_FLAG, &v.ast, "the syntax tree"},
         {0, "ir", NULL, OPTION_FLAG, &v.ir, "the IR after all passes (the default)"},
@@ -108,8 +135,9 @@ int command_inspect(int argc, char **argv)
         {0, "asm", NULL, OPTION_FLAG, &v.assembly, "assembly"},
         {0, "fn", "NAME", OPTION_TEXT, &s.fn, "this export alone"},
         {0, "time-passes", NULL, OPTION_FLAG, &s.time_passes, "how long each pass took"},
+        {0, "dim", "NAME=N", OPTION_LIST, &dims, "size of a symbolic dim, for --memory-budget"},
     };
-    uint32_t n = 10 + session_options(&s, options + 10);
+    uint32_t n = 11 + session_options(&s, options + 11);
     TextList rest = {0};
     int code = options_parse(&s.arena, &self, options, n, argc, argv, &rest);
     if (code >= 0) return arena_free(&s.arena), code;

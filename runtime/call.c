@@ -30,17 +30,29 @@ static void modes_leave(uint32_t old) { (void)old; }
 /* ---- packed operands -------------------------------------------------------------------------------------------------- */
 
 /* What a step's kernel sees. */
-static RtEnv step_env(const RtStep *s, const RtFuncState *fs, int64_t *fault)
+static RtEnv step_env(const RtFunc *f, const RtStep *s, const RtFuncState *fs, int64_t *fault)
 {
-    for (uint32_t i = 0; i < s->nbuf; i++) fs->buf[i] = fs->ptr[s->buf[i]];
-    for (uint32_t i = 0; i < s->ndim; i++) fs->dim[i] = fs->value[s->dim[i]];
+    const uint32_t *list = f->list + s->list;
+    for (uint32_t i = 0; i < s->nbuf; i++) fs->buf[i] = fs->ptr[list[i]];
+    for (uint32_t i = 0; i < s->ndim; i++) fs->dim[i] = fs->value[list[s->nbuf + i]];
     return (RtEnv){fs->buf, fs->dim, fault};
+}
+
+/* When one of the params that a step reads changed last. */
+static uint64_t params_version(const RtInstance *m, const RtFunc *f, const RtStep *s)
+{
+    uint64_t last = 1;
+    for (uint32_t i = 0; i < s->nbuf; i++) {
+        const RtBuffer *b = &f->buf[f->list[s->list + i]];
+        if (b->kind == RT_BUF_PARAM && m->slot[b->index].version > last) last = m->slot[b->index].version;
+    }
+    return last;
 }
 
 static int prepare(RtInstance *m, const RtFunc *f, const RtFuncState *fs, const RtStep *s, int32_t slot, bool is_b)
 {
     RtPacked *p = &m->packed[slot];
-    if (p->version == m->version) return DLC_OK;        /* another function did it */
+    if (p->version >= params_version(m, f, s)) return DLC_OK;       /* another function did it, or others changed */
     if (!p->data) {
         int64_t bytes = rt_prepared_size(s->contract, fs->value, is_b);
         void *data = rt_alloc(&m->memory, bytes);
@@ -49,7 +61,7 @@ static int prepare(RtInstance *m, const RtFunc *f, const RtFuncState *fs, const 
         p->bytes = bytes;
     }
     int64_t fault = 0;
-    RtEnv env = step_env(s, fs, &fault);
+    RtEnv env = step_env(f, s, fs, &fault);
     rt_prepare(s->contract, fs->value, is_b, &env, p->data);
     p->version = m->version;
     return DLC_OK;
@@ -141,16 +153,27 @@ static int fail_fault(RtInstance *m, const RtFunc *f, int64_t fault)
     return rt_fail(&m->error, DLC_BAD_INDEX, "%s: %s", f->name, f->site[fault - 1]);
 }
 
+/* All that can fail has run: did it? Then nothing was changed. */
+static int may_commit(RtInstance *m, const RtFunc *f, const RtFuncState *fs, int64_t fault)
+{
+    if (fault) return fail_fault(m, f, fault);
+    for (uint32_t i = 0; i < f->nguards; i++)
+        if (!*fs->ptr[f->guard[i].buf])
+            return rt_fail(&m->error, DLC_NOT_FINITE, "%s: %.300s is not finite; nothing was changed", f->name, f->guard[i].what);
+    return DLC_OK;
+}
+
 int rt_run(RtInstance *m, const RtFunc *f, RtFuncState *fs)
 {
     int64_t fault = 0;
     RtPlan *plan = fs->contract;
     uint32_t modes = modes_enter();
     int status = prepare_all(m, f, fs);
-    for (uint32_t i = 0; i < f->nsteps && !status; i++) {
+    for (uint32_t i = 0; i <= f->nsteps && !status; i++) {
+        if (i == f->commit) status = may_commit(m, f, fs, fault);
+        if (i == f->nsteps || status) break;
         const RtStep *s = &f->step[i];
-        if (i == f->commit && fault) break;
-        RtEnv env = step_env(s, fs, &fault);
+        RtEnv env = step_env(f, s, fs, &fault);
         Job j = {.step = s, .env = &env, .items = fs->value[s->items], .scratch = m->scratch, .scratch_bytes = fs->scratch};
         if (s->kind == RT_STEP_CONTRACT) {
             j.plan = plan++;
@@ -162,7 +185,7 @@ int rt_run(RtInstance *m, const RtFunc *f, RtFuncState *fs)
         if (j.items > 0) run_items(m, &j, fs->value[s->work]);
     }
     modes_leave(modes);
-    return fault ? fail_fault(m, f, fault) : status;
+    return fault && !status ? fail_fault(m, f, fault) : status;
 }
 
 /* ---- getting ready ------------------------------------------------------------------------------------------------ */
@@ -343,12 +366,8 @@ static int call(RtInstance *m, uint32_t func, const int64_t *dims, const void *c
     bind_buffers(m, f, fs, in, out);
     status = rt_run(m, f, fs);
     if (status) return status;
-    if (f->commit < f->nsteps) m->version++;
-    for (uint32_t i = 0; i < f->nbufs; i++)
-        if (f->buf[i].kind == RT_BUF_STEP) {
-            m->step++;
-            break;
-        }
+    for (uint32_t i = 0; i < f->nchanged; i++) rt_changed(m, f->changed[i]);
+    m->step += f->draws != 0;
     return DLC_OK;
 }
 

@@ -49,6 +49,7 @@ typedef struct RtText {
 void rt_text_add(RtText *t, const char *s, size_t n);
 void rt_text(RtText *t, const char *s);
 void rt_text_int(RtText *t, int64_t v);
+void rt_text_unsigned(RtText *t, uint64_t v);
 void rt_text_json(RtText *t, const char *s);            /* in quotes, escaped */
 
 /* ---- dims.c: polynomials and what must hold of a call's sizes --------------------------------------------- */
@@ -112,12 +113,13 @@ typedef struct RtSlot {                 /* a param or state in an instance */
     char   *data;
     int64_t offset, bytes;              /* its place in the arena */
     bool    has;                        /* a value: loaded, set or initial */
+    uint64_t version;                   /* RtInstance.version when it changed last */
 } RtSlot;
 
 typedef struct RtPacked {
     void    *data;
     int64_t  bytes;
-    uint64_t version;                   /* of the params it was made from; 0: never */
+    uint64_t version;                   /* RtInstance.version when it was made; 0: never */
 } RtPacked;
 
 struct RtInstance {
@@ -160,6 +162,9 @@ int rt_ready(RtInstance *m, uint32_t i, const int64_t *dims, RtFuncState **state
 
 /* ---- params.c ------------------------------------------------------------------------------------------------------ */
 
+void rt_changed(RtInstance *m, uint32_t param);         /* what was made of its value has to be made anew */
+void rt_all_changed(RtInstance *m);
+
 int rt_arena(RtInstance *m);            /* make the arena if there is none */
 void rt_unmap(void *mapping, int64_t bytes);
 /* Initial values for those params that have one and no value yet. */
@@ -181,12 +186,21 @@ typedef struct RtTensorEntry {          /* a tensor of a file */
     int64_t        begin, bytes;        /* in the data */
 } RtTensorEntry;
 
+/* Numbers in a file's metadata, as decimal texts: what random draws go on from. */
+#define RT_KEY_CALLS "dlc.calls"
+#define RT_KEY_SEED "dlc.seed"
+typedef struct RtCounter {
+    bool     has;
+    uint64_t value;
+} RtCounter;
+
 typedef struct RtSafetensors {
     RtMemory       memory;
     const char    *path;
     int            fd;
     uint32_t       n;
     RtTensorEntry *tensor;              /* by name */
+    RtCounter      calls, seed;
     int64_t        data, data_bytes;    /* where the tensors' bytes begin in the file, and how many there are */
     void          *block;               /* all of the above lies in it */
     int64_t        block_bytes;

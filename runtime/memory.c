@@ -79,6 +79,12 @@ void rt_text_int(RtText *t, int64_t v)
     rt_text_add(t, digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)v));
 }
 
+void rt_text_unsigned(RtText *t, uint64_t v)
+{
+    char digits[24];
+    rt_text_add(t, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)v));
+}
+
 void rt_text_json(RtText *t, const char *s)
 {
     rt_text(t, "\"");

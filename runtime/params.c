@@ -14,6 +14,17 @@ int rt_arena(RtInstance *m)
     return DLC_OK;
 }
 
+void rt_changed(RtInstance *m, uint32_t param)
+{
+    m->slot[param].version = ++m->version;
+}
+
+void rt_all_changed(RtInstance *m)
+{
+    m->version++;
+    for (uint32_t i = 0; i < m->model->nparams; i++) m->slot[i].version = m->version;
+}
+
 /* ---- initial values ------------------------------------------------------------------------------------------------ */
 
 /* What a run of init is to give: the absent params whose initial value needs only params of lower levels. */
@@ -67,7 +78,7 @@ static int run_init(RtInstance *m, const RtFunc *f, RtFuncState *fs, uint32_t le
     for (uint32_t i = 0; i < f->noutputs && !status; i++)
         if (wanted(m, &f->output[i], level)) m->slot[f->output[i].param].has = true;
     rt_free(&m->memory, unwanted, bytes);
-    m->version++;
+    rt_all_changed(m);
     return status;
 }
 
@@ -125,7 +136,7 @@ int dlc_rt_init(RtInstance *m, uint64_t seed)
                 m->slot[i].has = false;
                 m->slot[i].data = m->arena + m->slot[i].offset;
             }
-        m->version++;
+        rt_all_changed(m);
         status = rt_init_absent(m);
     }
     rt_leave(m);
@@ -182,7 +193,7 @@ int dlc_rt_set(RtInstance *m, const char *path, const void *data, size_t bytes)
     if (!status) {
         memcpy(slot->data, data, bytes);
         slot->has = true;
-        m->version++;
+        rt_changed(m, (uint32_t)(slot - m->slot));
     }
     rt_leave(m);
     return status;

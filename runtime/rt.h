@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RT_ABI = 1, RT_MAX_RANK = 16 };
+enum { RT_ABI = 2, RT_MAX_RANK = 16 };
 /* dtypes as ir.h numbers them (checked in artefact.c). */
 enum { RT_f64 = 1, RT_f32, RT_f16, RT_bf16, RT_i64, RT_i32, RT_i16, RT_i8, RT_u8, RT_bool };
 
@@ -98,15 +98,13 @@ enum { RT_END, RT_CONST /* value */, RT_SYM /* index */, RT_ADD, RT_SUB, RT_MUL,
 
 enum { RT_STEP_KERNEL, RT_STEP_CONTRACT };
 typedef struct RtStep {
-    uint32_t kind, nbuf, ndim, split;   /* split: item ranges of threads are multiples of it */
-    const uint32_t *buf;                /* buffers, an entry an operand */
-    const uint32_t *dim;                /* polys, an entry a symbol of the kernel */
     RtKernelFn *fn;
     const RtContract *contract;
+    uint32_t kind, nbuf, ndim, split;   /* split: item ranges of threads are multiples of it */
+    uint32_t list;                      /* in RtFunc.list: buffers, an entry an operand; then polys, an entry a symbol of the kernel */
     uint32_t items;                     /* poly */
     uint32_t work;                      /* poly: rough cost of the step in elementary operations, to choose the threads */
     uint32_t scratch;                   /* poly: bytes a thread */
-    const char *name;                   /* of the kernel, for profiles */
 } RtStep;
 
 enum { RT_BUF_INPUT, RT_BUF_OUTPUT, RT_BUF_PARAM, RT_BUF_CONST, RT_BUF_WORK, RT_BUF_SEED, RT_BUF_STEP };
@@ -133,6 +131,11 @@ typedef struct RtRequire {
     const char *text, *where;           /* "T <= 1024", "gpt2.dl:97" */
 } RtRequire;
 
+typedef struct RtGuard {                /* a condition that is computed */
+    uint32_t buf;                       /* bool: false: the call fails */
+    const char *what;                   /* "the loss": is not finite */
+} RtGuard;
+
 typedef struct RtFunc {
     const char *name, *doc;
     uint32_t ndims, ninputs, noutputs, nrequires, npolys, nbufs, nsteps, nsites;
@@ -143,12 +146,19 @@ typedef struct RtFunc {
     const int64_t   *code;
     const RtBuffer  *buf;
     const RtStep    *step;
+    const uint32_t  *list;              /* numbers of the steps' buffers and polys */
     const char *const *site;            /* texts of faults */
     int64_t  work;                      /* bytes of workspace, or -1 */
     const uint32_t *param;              /* params it reads, for "must be loaded" */
     uint32_t nparams;
-    uint32_t commit;                    /* first step that writes a param or state; nsteps: none does */
+    /* Steps before it can fail or compute guards and write no param or state; then faults and guards are asked, and
+     * from it on no step can fail. */
+    uint32_t commit;
     const int64_t *bound;               /* declared upper bounds of the dims; INT64_MAX: none */
+    const RtGuard *guard;
+    const uint32_t *changed;            /* params and states that it writes */
+    uint32_t nguards, nchanged;
+    uint32_t draws;                     /* has the step counter for an argument: a call that succeeds advances it */
 } RtFunc;
 
 typedef struct RtParam {
@@ -187,6 +197,9 @@ int  dlc_rt_load(RtInstance *m, const char *path);
 int  dlc_rt_load_partial(RtInstance *m, const char *path);
 const char *dlc_rt_load_report(RtInstance *m);
 int  dlc_rt_save(RtInstance *m, const char *path);
+/* ... without the params whose flag is set in leave_out[nparams] (NULL: all are saved), and with more texts in the file's
+ * metadata: key, value, ..., NULL (NULL: none). */
+int  dlc_rt_save_with(RtInstance *m, const char *path, const bool *leave_out, const char *const *metadata);
 int  dlc_rt_get(RtInstance *m, const char *path, void *data, size_t bytes);
 int  dlc_rt_set(RtInstance *m, const char *path, const void *data, size_t bytes);
 int  dlc_rt_param_info(const RtModel *model, int index, struct dlc_param_info *info);
@@ -212,6 +225,7 @@ typedef struct RtDescriptor {
     int  (*get)(RtInstance *m, const char *path, void *data, size_t bytes);
     int  (*set)(RtInstance *m, const char *path, const void *data, size_t bytes);
     int  (*param_info)(const RtModel *model, int index, struct dlc_param_info *info);
+    int  (*save_with)(RtInstance *m, const char *path, const bool *leave_out, const char *const *metadata);
 } RtDescriptor;
 
 #endif

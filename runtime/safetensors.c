@@ -108,13 +108,34 @@ static int read_tensor(Reading *r, RtTensorEntry *t)
     return DLC_OK;
 }
 
+/* The string just read as the decimal number of a counter, at most `most`. */
+static int read_counter(Reading *r, const char *key, uint64_t most, RtCounter *c)
+{
+    uint64_t v = 0;
+    bool ok = r->json.len > 0;
+    for (size_t i = 0; i < r->json.len && ok; i++) {
+        uint64_t digit = (unsigned char)r->json.at[i] - (uint64_t)'0';
+        ok = digit <= 9 && v <= (most - digit) / 10;
+        v = v * 10 + digit;
+    }
+    if (c->has && !r->fill) return rt_fail(r->e, DLC_BAD_FILE, RT_PATH ": %s is there twice", r->s->path, key);
+    if (!ok) return rt_fail(r->e, DLC_BAD_FILE, RT_PATH ": %s is not a number that it can be", r->s->path, key);
+    *c = (RtCounter){true, v};
+    return DLC_OK;
+}
+
 /* "__metadata__": an object of strings. */
 static int read_metadata(Reading *r)
 {
     if (json_next(&r->json) != JSON_OBJECT) return bad(r, r->json.error ? r->json.error : "__metadata__ is not an object");
     for (JsonToken t; (t = json_next(&r->json)) != JSON_OBJECT_END;) {
         if (t != JSON_KEY) return bad_json(r);
+        bool calls = json_is(&r->json, RT_KEY_CALLS), seed = json_is(&r->json, RT_KEY_SEED);
         if (json_next(&r->json) != JSON_STRING) return bad(r, r->json.error ? r->json.error : "__metadata__ holds strings only");
+        int status = calls  ? read_counter(r, RT_KEY_CALLS, INT64_MAX, &r->s->calls)
+                     : seed ? read_counter(r, RT_KEY_SEED, UINT64_MAX, &r->s->seed)
+                            : DLC_OK;
+        if (status) return status;
     }
     return DLC_OK;
 }

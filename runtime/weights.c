@@ -239,7 +239,9 @@ static void take_over(Load *l)
     m->arena = l->arena;
     m->mapping = l->mapping;
     m->mapping_bytes = l->mapping_bytes;
-    m->version++;
+    rt_all_changed(m);
+    if (!l->partial && l->file.calls.has) m->step = (int64_t)l->file.calls.value;
+    if (!l->partial && l->file.seed.has) m->seed = l->file.seed.value;
     l->arena = l->mapping = NULL;
 }
 
@@ -299,17 +301,19 @@ const char *dlc_rt_load_report(RtInstance *m)
 static const uint8_t width_order[] = {8, 4, 2, 1};
 
 typedef int EachParam(void *user, uint32_t i);
-static int each_param(const RtModel *model, EachParam *f, void *user)
+static int each_param(const RtModel *model, const bool *leave_out, EachParam *f, void *user)
 {
     int status = 0;
     for (size_t w = 0; w < sizeof width_order; w++)
         for (uint32_t i = 0; i < model->nparams && !status; i++)
-            if (rt_dtype_size[model->param[i].dtype] == width_order[w]) status = f(user, i);
+            if (rt_dtype_size[model->param[i].dtype] == width_order[w] && !(leave_out && leave_out[i])) status = f(user, i);
     return status;
 }
 
 typedef struct Header {
     const RtInstance *m;
+    const bool *leave_out;
+    const char *const *metadata;
     RtText  text;
     int64_t offset;
 } Header;
@@ -337,14 +341,39 @@ static int header_entry(void *user, uint32_t i)
     return 0;
 }
 
+static bool draws(const RtModel *model)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < model->nfuncs; i++) any = any || model->func[i].draws;
+    return any;
+}
+
+static void counter(RtText *t, const char *key, uint64_t v)
+{
+    rt_text(t, ",");
+    rt_text_json(t, key);
+    rt_text(t, ":\"");
+    rt_text_unsigned(t, v);
+    rt_text(t, "\"");
+}
+
 /* The length in 8 bytes, then JSON, padded with spaces so that the data is aligned to 8. */
 static void write_header(Header *h)
 {
     char length[8] = {0};
     h->offset = 0;
     rt_text_add(&h->text, length, 8);
-    rt_text(&h->text, "{\"__metadata__\":{\"format\":\"pt\"}");
-    each_param(h->m->model, header_entry, h);
+    rt_text(&h->text, "{\"__metadata__\":{\"format\":\"pt\"");
+    if (draws(h->m->model) && !h->leave_out) {          /* weights alone are not a state to go on from */
+        counter(&h->text, RT_KEY_CALLS, (uint64_t)h->m->step);
+        counter(&h->text, RT_KEY_SEED, h->m->seed);
+    }
+    for (const char *const *text = h->metadata; text && *text; text++) {
+        rt_text(&h->text, (text - h->metadata) % 2 ? ":" : ",");
+        rt_text_json(&h->text, *text);
+    }
+    rt_text(&h->text, "}");
+    each_param(h->m->model, h->leave_out, header_entry, h);
     rt_text(&h->text, "}");
     while (h->text.n % 8) rt_text(&h->text, " ");
     for (int i = 0; i < 8 && h->text.at; i++) h->text.at[i] = (char)((uint64_t)(h->text.n - 8) >> 8 * i);
@@ -353,6 +382,8 @@ static void write_header(Header *h)
 typedef struct Writer {
     RtInstance *m;
     const char *path, *temporary;
+    const bool *leave_out;
+    const char *const *metadata;
     int         fd;
 } Writer;
 
@@ -377,7 +408,7 @@ static int write_value(void *user, uint32_t i)
 static int write_file(Writer *w)
 {
     RtInstance *m = w->m;
-    Header h = {.m = m};
+    Header h = {.m = m, .leave_out = w->leave_out, .metadata = w->metadata};
     write_header(&h);
     int64_t bytes = h.text.n;
     char *text = rt_alloc(&m->memory, bytes);
@@ -386,7 +417,7 @@ static int write_file(Writer *w)
     write_header(&h);
     int status = write_bytes(w, text, bytes);
     rt_free(&m->memory, text, bytes);
-    if (!status) status = each_param(m->model, write_value, w);
+    if (!status) status = each_param(m->model, w->leave_out, write_value, w);
     if (!status && fsync(w->fd)) status = rt_fail_errno(&m->error, DLC_IO, errno, "cannot write " RT_PATH, w->path);
     return status;
 }
@@ -421,9 +452,10 @@ static int open_temporary(Writer *w, char *temporary, size_t cap)
     return DLC_OK;
 }
 
-static int save(RtInstance *m, const char *path, char *temporary, size_t cap)
+static int save(Writer w, char *temporary, size_t cap)
 {
-    Writer w = {.m = m, .path = path, .temporary = temporary};
+    RtInstance *m = w.m;
+    const char *path = w.path;
     int status = open_temporary(&w, temporary, cap);
     if (status) return status;
     status = write_file(&w);
@@ -443,7 +475,7 @@ static int check_complete(RtInstance *m)
     return DLC_OK;
 }
 
-int dlc_rt_save(RtInstance *m, const char *path)
+int dlc_rt_save_with(RtInstance *m, const char *path, const bool *leave_out, const char *const *metadata)
 {
     if (!m) return DLC_BAD_ARGUMENT;
     if (!rt_enter(m)) return DLC_BUSY;
@@ -452,9 +484,15 @@ int dlc_rt_save(RtInstance *m, const char *path)
     if (!status) {
         int64_t cap = (int64_t)strlen(path) + 16;
         char *temporary = rt_alloc(&m->memory, cap);
-        status = temporary ? save(m, path, temporary, (size_t)cap) : rt_fail(&m->error, DLC_NO_MEMORY, "save: no memory");
+        Writer w = {.m = m, .path = path, .temporary = temporary, .leave_out = leave_out, .metadata = metadata};
+        status = temporary ? save(w, temporary, (size_t)cap) : rt_fail(&m->error, DLC_NO_MEMORY, "save: no memory");
         rt_free(&m->memory, temporary, cap);
     }
     rt_leave(m);
     return status;
+}
+
+int dlc_rt_save(RtInstance *m, const char *path)
+{
+    return dlc_rt_save_with(m, path, NULL, NULL);
 }

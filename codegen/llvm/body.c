@@ -24,13 +24,38 @@ typedef struct Place {
     DType        dtype;
     Index        index;
     LLVMValueRef base, at;
+    uint32_t     repeat;                /* so many lanes have one element, the next ones the next: at points to the first; else 0 */
 } Place;
 
-/* Element d of an operand. */
-static Place place_of_operand(Emit *e, Point *p, uint32_t operand, Dim *d)
+/* Address d that moves on by one element every c lanes, c of them in step with the vectors: the single term that differs is
+ * variable // c. So it is where a pooling's gradient goes back to its windows. 0: another address. */
+static uint32_t repeats(Emit *e, Point *p, Dim *d)
 {
-    Place m = {.dtype = p->kernel->operands.at[operand].dtype, .index = emit_index(e, p, d), .base = emit_base(e, p, operand)};
-    if (m.index.kind != INDEX_ANY) m.at = emit_address(e, p, operand, d);
+    uint32_t found = 0;
+    if (p->vector < 0 || p->lanes == 1) return 0;
+    const KAxis *axis = &p->kernel->axes.at[p->vector];
+    const Atom *var = dim_as_sym(axis->var);
+    for (uint32_t t = 0; t < d->nterms; t++) {
+        const Term *x = &d->term[t];
+        Term one = {1, x->natoms, x->atom};
+        struct Dim alone = {.nterms = 1, .term = &one, .lo = INT64_MIN, .hi = INT64_MAX};
+        if (emit_index(e, p, &alone).kind == INDEX_SAME) continue;
+        int64_t c, extent;
+        if (found || x->coef != 1 || x->natoms != 1 || x->atom[0]->kind != ATOM_FLOORDIV || dim_as_sym(x->atom[0]->a) != var) return 0;
+        if (!dim_is_const(x->atom[0]->b, &c) || (c != 2 && c != 4) || p->lanes % c || (int64_t)p->lanes <= c) return 0;
+        /* Runs start at multiples of the vector in the flat index: of c along the axis, if that divides its extent. */
+        if (!dim_is_const(axis->extent, &extent) || extent % c) return 0;
+        found = (uint32_t)c;
+    }
+    return found;
+}
+
+/* Element d of an operand. */
+static Place place_of_operand(Emit *e, Point *p, uint32_t operand, Dim *d, bool may_repeat)
+{
+    Place m = {.dtype = p->kernel->operands.at[operand].dtype, .repeat = may_repeat ? repeats(e, p, d) : 0, .base = emit_base(e, p, operand)};
+    m.index = m.repeat ? (Index){.kind = INDEX_ANY} : emit_index(e, p, d);
+    if (m.index.kind != INDEX_ANY || m.repeat) m.at = emit_address(e, p, operand, d);
     return m;
 }
 
@@ -100,13 +125,31 @@ static LLVMValueRef load_pairs(Emit *e, Point *p, const Place *m, LLVMValueRef m
     return LLVMBuildShuffleVector(e->builder, part[0], part[1], LLVMConstVector(pick, (unsigned)n), "");
 }
 
+/* Each element for m->repeat lanes. */
+static LLVMValueRef load_repeated(Emit *e, Point *p, const Place *m, LLVMValueRef mask, bool zeros)
+{
+    uint32_t c = m->repeat, n = p->lanes / c;
+    LLVMValueRef pick[64], each = NULL, none = mask ? LLVMConstNull(LLVMTypeOf(mask)) : NULL;
+    for (uint32_t j = 0; mask && j < c; j++) {                  /* an element is read if one of its lanes is */
+        for (uint32_t i = 0; i < n; i++) pick[i] = emit_i32(e, (int32_t)(i * c + j));
+        LLVMValueRef part = LLVMBuildShuffleVector(e->builder, mask, none, LLVMConstVector(pick, n), "");
+        each = each ? LLVMBuildOr(e->builder, each, part, "") : part;
+    }
+    LLVMValueRef v = emit_load(e, m->dtype, m->at, n, each);
+    for (uint32_t i = 0; i < p->lanes; i++) pick[i] = emit_i32(e, (int32_t)(i / c));
+    v = LLVMBuildShuffleVector(e->builder, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(pick, p->lanes), "");
+    return zeros ? emit_select(e, mask, v, LLVMConstNull(LLVMTypeOf(v))) : v;
+}
+
 /* What is at m; mask (scalar or lanes, or NULL): what may be read. */
 static LLVMValueRef load_place(Emit *e, Point *p, const Place *m, LLVMValueRef mask)
 {
     bool scalar_mask = mask && emit_type_lanes(LLVMTypeOf(mask)) == 1;
     if (m->index.kind == INDEX_SAME && (!mask || scalar_mask)) return emit_load(e, m->dtype, m->at, 1, mask);
     if (scalar_mask) mask = emit_splat(e, mask, p->lanes);
+    bool guarded = mask != NULL;
     mask = both_masks(e, mask, p->mask);
+    if (m->repeat) return load_repeated(e, p, m, mask, guarded);
     int64_t stride = constant_stride(&m->index);
     int32_t n = (int32_t)p->lanes;
     if (stride == 1) return emit_load(e, m->dtype, m->at, p->lanes, mask);
@@ -246,7 +289,7 @@ static LLVMValueRef emit_one(Emit *e, Point *p, uint32_t number)
         return math_op(e, OP_cast, DT_i64, in->dtype, &v);
     }
     case K_load: {
-        Place m = place_of_operand(e, p, in->operand, in->at);
+        Place m = place_of_operand(e, p, in->operand, in->at, in->pred == NO_INST || e->target->has_mask);
         return load_place(e, p, &m, in->pred == NO_INST ? NULL : emit_inst(e, p, in->pred));
     }
     case K_op: {
@@ -332,7 +375,7 @@ void emit_set(Point *p, uint32_t inst, LLVMValueRef value)
 void emit_kstore(Emit *e, Point *p, const KStore *s)
 {
     LLVMValueRef v = emit_inst(e, p, s->inst);
-    Place m = place_of_operand(e, p, s->operand, s->at);
+    Place m = place_of_operand(e, p, s->operand, s->at, false);
     if (p->lanes > 1 && m.index.kind != INDEX_SAME) v = emit_inst_lanes(e, p, s->inst);
     store_place(e, p, &m, v);
 }

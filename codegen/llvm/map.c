@@ -72,6 +72,8 @@ static const Kernel *flatten(Emit *e, const Kernel *k, uint32_t lanes)
 static void stores(Emit *e, Point *p)
 {
     emit_checks(e, p);
+    /* All values first: a store may lie where another's value is read from. */
+    for (uint32_t i = 0; i < p->kernel->stores.n; i++) (void)emit_inst(e, p, p->kernel->stores.at[i].inst);
     for (uint32_t i = 0; i < p->kernel->stores.n; i++) emit_kstore(e, p, &p->kernel->stores.at[i]);
 }
 

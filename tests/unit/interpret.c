@@ -223,7 +223,7 @@ bool interpret(Arena *a, const ProgramFunc *f, const Tensor *inputs, const int64
         *t = (Tensor){.dtype = DT_f64, .rank = n->type->rank};
         for (uint32_t k = 0; k < t->rank; k++)
             if (!dim_value(n->type->dim[k], func_dim, &r, &t->dim[k])) abort();
-        for (uint32_t b = 0; b < f->buffers.n; b++)
+        for (uint32_t b = f->buffers.n; b-- > 0;)       /* the first: others hold parts of it */
             if (f->buffers.at[b].value == n) t->data = r.buffer[b];
     }
     return !r.fault;

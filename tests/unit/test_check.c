@@ -73,7 +73,7 @@ static const char net_text[] =
     "opt = AdamW(net)\n"
     "export fn f(x: f32[B, width]) -> (y: f32[B, width]) = net(x)\n"
     "export fn g(x: f32[B, width]) -> (y: f32[B, width]) = tied(x)\n"
-    "export train fn step(x: f32[B, width]) -> (loss: f32) { return grad(sum(net(x)), x) }\n";
+    "export train fn step(x: f32[B, width]) -> (loss: f32) { return sum(grad(sum(net(x)), x)) }\n";
 
 static void test_paths(void **state)
 {
@@ -92,9 +92,9 @@ static void test_paths(void **state)
         assert_int_equal(m->params.at[i]->must_load, strstr(paths[i], "scale") != NULL);
     }
     assert_string_equal(m->params.at[0]->aliases.at[0], "tied.weight");
-    assert_int_equal(m->funcs.n, 3);                    /* f, g, init; step is left out */
-    assert_string_equal(m->funcs.at[2]->name, "init");
-    assert_int_equal(m->funcs.at[2]->results.n, 8);     /* two are loaded */
+    assert_int_equal(m->funcs.n, 4);                    /* f, g, step, init */
+    assert_string_equal(m->funcs.at[3]->name, "init");
+    assert_int_equal(m->funcs.at[3]->results.n, 8);     /* two are loaded */
     assert_int_equal(m->funcs.at[1]->args.n, 3);        /* g: x, and the params it reaches */
     arena_free(&a);
 }

@@ -129,7 +129,20 @@ static void random_programs(void **state)
 #define CONV(out, groups, stride, dilation, spread, lo, hi) \
     "  %2 = conv %0, %1 {groups = " groups ", stride = " stride ", dilation = " dilation ", spread = " spread ", lo = " lo ", hi = " hi "} : " out "\n"
 
+/* The gradient of a convolution's weight: images and outputs change over with the batch. */
+#define WEIGHT_GRADIENT(t, C, O, in, out, kernel) \
+    "  %0 = input \"x\" : " t "[B," C "," in "]\n" \
+    "  %1 = input \"d\" : " t "[B," O "," out "]\n" \
+    "  %2 = transpose %0 {perm = [1, 0, 2, 3]} : " t "[" C ",B," in "]\n" \
+    "  %3 = transpose %1 {perm = [1, 0, 2, 3]} : " t "[" O ",B," out "]\n" \
+    "  %4 = conv %2, %3 {groups = 1, stride = [1, 1], dilation = [1, 1], spread = [1, 1], lo = [1, 1], hi = [0, 1]} : " t "[" C "," O "," kernel "]\n" \
+    "  %5 = transpose %4 {perm = [1, 0, 2, 3]} : " t "[" O "," C "," kernel "]\n" OUT("5")
+
 static const Case cases[] = {
+    {"weight gradient of a convolution, by images", "B", WEIGHT_GRADIENT("f32", "1", "6", "12,22", "9,20", "5,5"), 1},
+    {"weight gradient over several panels", "B", WEIGHT_GRADIENT("f32", "5", "9", "12,22", "9,20", "5,5"), 1},
+    {"weight gradient of a narrow kernel", "B", WEIGHT_GRADIENT("f32", "4", "3", "12,20", "11,20", "3,3"), 1},
+    {"weight gradient in double", "B", WEIGHT_GRADIENT("f64", "2", "3", "10,13", "7,11", "5,5"), 1},
     {"dense", "B, T", X("f32[B,T]") Y("f32[T,70]") DOT("f32[B,70]", "contract = [1]x[0]") OUT("2"), 1},
     {"rows of a batch and weights of outputs", "B, T", X("f32[B,T,33]") W("f32[50,33]") DOT("f32[B,T,50]", "contract = [2]x[1]") OUT("2"), 1},
     {"wide weights", "B, T", X("f32[B,40]") W("f32[200,40]") DOT("f32[B,200]", "contract = [1]x[1]") OUT("2"), 1},

@@ -431,6 +431,23 @@ static const Case cases[] = {
      "  %2 = reverse %1 {axes = [0, 1]} : f32[B,4]\n"
      "  %3 = neg %2 : f32[B,4]\n"
      "  return \"out\" %3\n"},
+    {"elements repeated along the lanes", "B",
+     "  %0 = input \"x\" : f32[B,14]\n"
+     "  %1 = broadcast %0 {axes = [0, 1]} : f32[B,14,2]\n"
+     "  %2 = reshape %1 : f32[B,28]\n"
+     "  %3 = exp %2 : f32[B,28]\n"
+     "  %4 = broadcast %0 {axes = [0, 1]} : f32[B,14,4]\n"
+     "  %5 = reshape %4 : f32[B,56]\n"
+     "  %6 = neg %5 : f32[B,56]\n"
+     "  %7 = broadcast %0 {axes = [0, 1]} : f32[B,14,3]\n"
+     "  %8 = reshape %7 : f32[B,42]\n"
+     "  %9 = neg %8 : f32[B,42]\n"
+     "  %10 = const 0.5 : f32[]\n"
+     "  %11 = pad %0, %10 {lo = [0, 1], hi = [0, 2]} : f32[B,17]\n"
+     "  %12 = broadcast %11 {axes = [0, 1]} : f32[B,17,2]\n"
+     "  %13 = reshape %12 : f32[B,34]\n"
+     "  %14 = exp %13 : f32[B,34]\n"
+     "  return \"two\" %3, \"four\" %6, \"three\" %9, \"padded\" %14\n"},
     {"pads of values and of loads", "B",
      "  %0 = input \"x\" : f32[B,4]\n"
      "  %1 = exp %0 : f32[B,4]\n"

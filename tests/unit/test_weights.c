@@ -115,6 +115,13 @@ static void broken_files(void **state)
         {"{\"__metadata__\":{\"a\":1}}", 0, "strings only"},
         {"{\"__metadata__\":[]}", 0, "not an object"},
         {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "twice"},
+        {"{\"__metadata__\":{\"dlc.calls\":\"1\",\"dlc.calls\":\"2\"}}", 0, "dlc.calls is there twice"},
+        {"{\"__metadata__\":{\"dlc.calls\":\"-1\"}}", 0, "dlc.calls is not a number"},
+        {"{\"__metadata__\":{\"dlc.calls\":\"\"}}", 0, "dlc.calls is not a number"},
+        {"{\"__metadata__\":{\"dlc.calls\":\"9223372036854775808\"}}", 0, "dlc.calls is not a number"},
+        {"{\"__metadata__\":{\"dlc.seed\":\"18446744073709551616\"}}", 0, "dlc.seed is not a number"},
+        {"{\"__metadata__\":{\"dlc.seed\":\"1\\u0031\"}}", 0, "dlc.seed is not a number"},
+        {"{\"__metadata__\":{\"dlc.seed\":[]}}", 0, "strings only"},
         {"{" T("a\xff", "F32", "[1]", 0, 4) "}", 4, "UTF-8"},
         {"{" T("a", "F4", "[3]", 0, 1) "}", 1, "do not agree"},
     };

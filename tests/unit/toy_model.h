@@ -100,8 +100,8 @@ static const RtBuffer toy_scale_buf[] = {
     {RT_BUF_OUTPUT, 0, RT_f32, TOY_BT, NULL, -1, 0, 0, UINT32_MAX},
 };
 static const RtStep toy_scale_step[] = {
-    {RT_STEP_KERNEL, 3, 0, 4, TOY_LIST(0, 2, 3), NULL, toy_multiply, NULL, TOY_BT, TOY_WORK, TOY_64, "k0_mul_f32"},
-    {RT_STEP_KERNEL, 3, 1, 1, TOY_LIST(3, 1, 4), TOY_LIST(TOY_T), toy_add, NULL, TOY_BT, TOY_WORK, TOY_0, "k1_add_f32"},
+    {toy_multiply, NULL, RT_STEP_KERNEL, 3, 0, 4, 0, TOY_BT, TOY_WORK, TOY_64},
+    {toy_add, NULL, RT_STEP_KERNEL, 3, 1, 1, 3, TOY_BT, TOY_WORK, TOY_0},
 };
 static const RtRequire toy_scale_require[] = {{RT_LE, TOY_T, TOY_8, "T <= 8", "toy.dl:7"}};
 
@@ -112,7 +112,7 @@ static const RtBuffer toy_bias_buf[] = {
     {RT_BUF_OUTPUT, 0, RT_f32, TOY_3, NULL, -1, 0, 0, UINT32_MAX},
 };
 static const RtStep toy_bias_step[] = {
-    {RT_STEP_KERNEL, 3, 0, 1, TOY_LIST(0, 1, 2), NULL, toy_bias, NULL, TOY_3, TOY_3, TOY_0, "k2_add_f32"},
+    {toy_bias, NULL, RT_STEP_KERNEL, 3, 0, 1, 0, TOY_3, TOY_3, TOY_0},
 };
 
 static const RtTensor toy_push_in[] = {
@@ -124,8 +124,8 @@ static const RtBuffer toy_push_buf[] = {
     {RT_BUF_PARAM, TOY_s, RT_f32, TOY_2, NULL, -1, 0, 0, UINT32_MAX}, {RT_BUF_OUTPUT, 0, RT_f32, TOY_2, NULL, -1, 0, 0, UINT32_MAX},
 };
 static const RtStep toy_push_step[] = {
-    {RT_STEP_KERNEL, 1, 0, 1, TOY_LIST(1), NULL, toy_check, NULL, TOY_B, TOY_3, TOY_0, "k3_check"},
-    {RT_STEP_KERNEL, 3, 0, 1, TOY_LIST(2, 0, 3), NULL, toy_push, NULL, TOY_2, TOY_3, TOY_0, "k4_add_f32"},
+    {toy_check, NULL, RT_STEP_KERNEL, 1, 0, 1, 0, TOY_B, TOY_3, TOY_0},
+    {toy_push, NULL, RT_STEP_KERNEL, 3, 0, 1, 1, TOY_2, TOY_3, TOY_0},
 };
 
 static const RtTensor toy_init_out[] = {
@@ -136,23 +136,23 @@ static const RtBuffer toy_init_buf[] = {
     {RT_BUF_PARAM, TOY_w, RT_f32, TOY_2, NULL, -1, 0, 0, UINT32_MAX}, {RT_BUF_OUTPUT, 1, RT_f32, TOY_2, NULL, -1, 0, 0, UINT32_MAX},
 };
 static const RtStep toy_init_step[] = {
-    {RT_STEP_KERNEL, 2, 0, 1, TOY_LIST(2, 3), NULL, toy_copy, NULL, TOY_2, TOY_3, TOY_0, "k5_copy_f32"},
-    {RT_STEP_KERNEL, 2, 0, 1, TOY_LIST(0, 1), NULL, toy_init_w, NULL, TOY_2, TOY_3, TOY_0, "k6_iota_f32"},
+    {toy_copy, NULL, RT_STEP_KERNEL, 2, 0, 1, 0, TOY_2, TOY_3, TOY_0},
+    {toy_init_w, NULL, RT_STEP_KERNEL, 2, 0, 1, 2, TOY_2, TOY_3, TOY_0},
 };
 
 #define TOY_TABLES(polys) .npolys = TOY_POLYS, .poly = polys, .code = toy_code, .dim = toy_dims
 static const RtFunc toy_func[] = {
     {.name = "scale", .ndims = 2, .ninputs = 2, .noutputs = 1, .nrequires = 1, .nbufs = 5, .nsteps = 2, .input = toy_scale_in,
-     .output = toy_scale_out, .require = toy_scale_require, .buf = toy_scale_buf, .step = toy_scale_step, .work = -1,
+     .output = toy_scale_out, .require = toy_scale_require, .buf = toy_scale_buf, .step = toy_scale_step, .list = TOY_LIST(0, 2, 3, 3, 1, 4, TOY_T), .work = -1,
      .param = TOY_LIST(TOY_w), .nparams = 1, .commit = 2, .bound = (const int64_t[]){INT64_MAX, 8}, TOY_TABLES(toy_poly)},
     {.name = "add_bias", .ndims = 0, .ninputs = 1, .noutputs = 1, .nbufs = 3, .nsteps = 1, .input = toy_bias_in, .output = toy_bias_out,
-     .buf = toy_bias_buf, .step = toy_bias_step, .work = 0, .param = TOY_LIST(TOY_bias), .nparams = 1, .commit = 1,
+     .buf = toy_bias_buf, .step = toy_bias_step, .list = TOY_LIST(0, 1, 2), .work = 0, .param = TOY_LIST(TOY_bias), .nparams = 1, .commit = 1,
      TOY_TABLES(toy_poly_none)},
     {.name = "push", .ndims = 1, .ninputs = 2, .noutputs = 1, .nbufs = 4, .nsteps = 2, .nsites = 1, .input = toy_push_in,
-     .output = toy_push_out, .buf = toy_push_buf, .step = toy_push_step, .site = (const char *const[]){"toy.dl:9: take: index out of range"},
+     .output = toy_push_out, .buf = toy_push_buf, .step = toy_push_step, .list = TOY_LIST(1, 2, 0, 3), .site = (const char *const[]){"toy.dl:9: take: index out of range"},
      .work = 0, .param = TOY_LIST(TOY_s), .nparams = 1, .commit = 1, .bound = (const int64_t[]){INT64_MAX}, TOY_TABLES(toy_poly_b)},
     {.name = "init", .ndims = 0, .noutputs = 2, .nbufs = 4, .nsteps = 2, .output = toy_init_out, .buf = toy_init_buf,
-     .step = toy_init_step, .work = 0, .param = TOY_LIST(TOY_w), .nparams = 1, .commit = 0, TOY_TABLES(toy_poly_none)},
+     .step = toy_init_step, .list = TOY_LIST(2, 3, 0, 1), .work = 0, .param = TOY_LIST(TOY_w), .nparams = 1, .commit = 0, TOY_TABLES(toy_poly_none)},
 };
 static const RtParam toy_param[] = {
     {"net.w", RT_f32, 1, 0, 0, 1, (const int64_t[]){2}, (const char *const[]){"tied.w"}},
