@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-#include "base/pack.h"
-#include "base/size.h"
-
 /* The value of a dim by name, from texts NAME=N. */
 static bool look_up(void *user, const Atom *sym, int64_t *value)
 {
@@ -27,8 +24,7 @@ void func_costs(Arena *a, const ProgramFunc *f, Dim **flops, Dim **bytes)
     }
 }
 
-/* "2.5 M", or the polynomial where a dim is open. */
-static const char *amount(Arena *a, Dim *d, const TextList *dims)
+const char *amount_text(Arena *a, Dim *d, const TextList *dims)
 {
     static const char *const unit[] = {"", " k", " M", " G", " T", " P"};
     int64_t v;
@@ -40,20 +36,9 @@ static const char *amount(Arena *a, Dim *d, const TextList *dims)
     return arena_printf(a, u ? "%.3g%s" : "%.0f%s", x, unit[u]);
 }
 
-/* Bytes for the values between kernels, as the runtime will place them at these sizes; -1: a dim is open, or too much. */
 static int64_t workspace(Arena *a, const ProgramFunc *f, const TextList *dims)
 {
-    if (f->work >= 0) return f->work;
-    PackItem *item = arena_array(a, PackItem, f->buffers.n + 1);
-    int64_t *offset = arena_array(a, int64_t, f->buffers.n + 1), total, scratch;
-    for (uint32_t i = 0; i < f->buffers.n; i++) {
-        const Buffer *b = &f->buffers.at[i];
-        if (b->kind != BUFFER_WORK || b->shares != NO_BUFFER) continue;
-        item[i] = (PackItem){0, b->first, b->last};
-        if (!dim_with(b->count, dims, &item[i].size) || !size_mul(item[i].size, (int64_t)dtype_size(b->dtype), &item[i].size)) return -1;
-    }
-    if (!pack_scratch(f->buffers.n, &scratch) || !pack(item, f->buffers.n, offset, &total, arena_alloc(a, (size_t)scratch + 8))) return -1;
-    return total;
+    return f->work >= 0 ? f->work : workspace_at(a, f, look_up, (void *)dims, NULL);
 }
 
 static void summarise_func(Arena *a, const ProgramFunc *f, const TextList *dims)
@@ -64,14 +49,24 @@ static void summarise_func(Arena *a, const ProgramFunc *f, const TextList *dims)
         if (arg->role == ARG_INPUT) printf("%s%s: %s", shown++ ? ", " : "", arg->name, type_text(a, arg->node->type));
     }
     printf(") -> (");
-    for (uint32_t i = 0; i < f->func->results.n; i++)
-        printf("%s%s: %s", i ? ", " : "", f->func->results.at[i].name, type_text(a, f->func->results.at[i].node->type));
-    printf(")\n");
+    uint32_t shown = 0, params = 0, states = 0;
+    for (uint32_t i = 0; i < f->func->results.n; i++) {
+        const Result *r = &f->func->results.at[i];
+        if (!r->param) printf("%s%s: %s", shown++ ? ", " : "", r->name, type_text(a, r->node->type));
+        else ++*(r->param->state ? &states : &params);
+    }
+    printf(")%s\n", f->func->train ? "  training" : "");
+    if (params + states) {
+        printf("  changes     ");
+        if (params) printf("%u param%s%s", params, params == 1 ? "" : "s", states ? ", " : "");
+        if (states) printf("%u state%s", states, states == 1 ? "" : "s");
+        printf("\n");
+    }
     Dim *flops, *bytes;
     func_costs(a, f, &flops, &bytes);
     printf("  kernels     %u\n", f->steps.n);
-    printf("  FLOPs       %s\n", amount(a, flops, dims));
-    printf("  bytes moved %s\n", amount(a, bytes, dims));
+    printf("  FLOPs       %s\n", amount_text(a, flops, dims));
+    printf("  bytes moved %s\n", amount_text(a, bytes, dims));
     int64_t work = workspace(a, f, dims);
     if (work >= 0) printf("  workspace   %s\n", size_text(a, (double)work));
     else printf("  workspace   grows with its dims: give --dim\n");
@@ -85,16 +80,47 @@ static int64_t param_count(const Program *p, const Param *x)
     return count && dim_is_const(count, &n) ? n : 0;
 }
 
+/* How much of a state's path names what it belongs to: "opt.m" of "opt.m.l1.weight". */
+static size_t owner_length(const char *path)
+{
+    const char *dot = strchr(path, '.');
+    dot = dot ? strchr(dot + 1, '.') : NULL;
+    return dot ? (size_t)(dot - path) : strlen(path);
+}
+
+/* The states from i on: one line each, or one for all of a tree. Returns the number of the next. */
+static uint32_t summarise_states(Arena *a, const Program *p, uint32_t i)
+{
+    const Param *first = p->module->params.at[i];
+    size_t length = owner_length(first->path);
+    uint32_t end = i;
+    int64_t n = 0;
+    for (; end < p->module->params.n; end++) {
+        const Param *x = p->module->params.at[end];
+        if (!x->state || owner_length(x->path) != length || strncmp(x->path, first->path, length)) break;
+        n += param_count(p, x);
+    }
+    if (end - i > 3)
+        printf("%-48s %-24s %12lld  state\n", arena_printf(a, "%.*s.*", (int)length, first->path), arena_printf(a, "%u tensors", end - i), (long long)n);
+    for (uint32_t k = i; k < end && end - i <= 3; k++) {
+        const Param *x = p->module->params.at[k];
+        printf("%-48s %-24s %12lld  state\n", x->path, type_text(a, x->type), (long long)param_count(p, x));
+    }
+    return end;
+}
+
 static void summarise(Session *s, const Program *p, const TextList *dims)
 {
     Arena *a = &s->arena;
     int64_t params = 0, states = 0, bytes = 0;
+    uint32_t next = 0;                  /* the first state that has no line yet */
     for (uint32_t i = 0; i < p->module->params.n; i++) {
         const Param *x = p->module->params.at[i];
         int64_t n = param_count(p, x);
         *(x->state ? &states : &params) += n;
         bytes += n * (int64_t)dtype_size(x->type->dtype);
-        printf("%-48s %-24s %12lld%s\n", x->path, type_text(a, x->type), (long long)n, x->state ? "  state" : "");
+        if (!x->state) printf("%-48s %-24s %12lld\n", x->path, type_text(a, x->type), (long long)n);
+        else if (i >= next) next = summarise_states(a, p, i);
     }
     printf("%lld parameters", (long long)params);
     if (states) printf(", %lld values of state", (long long)states);
@@ -126,7 +152,7 @@ static void json_values(Str *out, Arena *a, const Func *f, bool inputs)
 {
     str_fmt(out, ", \"%s\": [", inputs ? "inputs" : "outputs");
     for (uint32_t i = 0, shown = 0; i < (inputs ? f->args.n : f->results.n); i++) {
-        if (inputs && f->args.at[i].role != ARG_INPUT) continue;
+        if (inputs ? f->args.at[i].role != ARG_INPUT : f->results.at[i].param != NULL) continue;
         str_add(out, shown++ ? ", {" : "{");
         json_text(out, "name", inputs ? f->args.at[i].name : f->results.at[i].name);
         str_add(out, ", ");
@@ -187,11 +213,13 @@ int command_summary(int argc, char **argv)
     Session s;
     session_begin(&s);
     TextList dims = {0}, rest = {0};
-    Option options[20] = {
+    Option options[24] = {
         {0, "dim", "NAME=N", OPTION_LIST, &dims, "size of a symbolic dim, for FLOPs and bytes as numbers"},
         {0, "fn", "NAME", OPTION_TEXT, &s.fn, "this export alone"},
+        {0, "explain", NULL, OPTION_FLAG, &s.explain, "what every kernel does, and what the memory goes to"},
     };
-    uint32_t n = 2 + session_options(&s, options + 2);
+    s.dims = &dims;
+    uint32_t n = 3 + session_options(&s, options + 3);
     int code = options_parse(&s.arena, &self, options, n, argc, argv, &rest);
     if (code >= 0) return arena_free(&s.arena), code;
     if (rest.n != 1) {

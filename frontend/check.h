@@ -9,10 +9,13 @@
  *   check_arith.c     operators; numbers meeting tensors; broadcasting     check_cast.c  f32(...)
  *   check_index.c     x[...]             check_pattern.c einsum, rearrange, reduce, repeat
  *   check_builtin.c   the table of builtins and how their arguments are read; the compile-time ones
- *   check_create.c    zeros .. uniform   check_map.c     exp .. where
+ *   check_create.c    zeros .. iota      check_random.c  normal .. categorical   check_map.c  exp .. where
  *   check_reduce.c    sum .. top_k       check_shape.c   reshape .. unfold
  *   check_gather.c    take .. segment_max
  *   check_window.c    convolution and pooling               check_resize.c  resize
+ *   check_place.c     params and states, `:=`, an export's effects               check_branch.c  an `if` decided at run time
+ *   check_tree.c      trees: params .. matches, reset                            check_view.c    freeze .. precision
+ *   check_replace.c   replace            check_grad.c    grad, custom_grad, recompute
  *   check_file.c      files, imports, args, bindings at file level
  *   check_path.c      paths of params    check_export.c  exported functions
  *   check_fact.c      facts of an export: ranges and divisors of its dims
@@ -42,7 +45,8 @@ enum {
     MAX_LIST  = 1000000,                /* items of one list */
     MAX_CALLS = 200,                    /* calls inside calls */
     MAX_NEST  = 1500,                   /* expressions inside expressions, through calls */
-    MAX_LIST_DEPTH = 100                /* lists inside lists, where a builtin walks them */
+    MAX_LIST_DEPTH = 100,               /* lists inside lists, where a builtin walks them */
+    MAX_VIEWS = 500                     /* views that one is made of */
 };
 
 /* ---- values --------------------------------------------------------------------------------------- */
@@ -72,7 +76,8 @@ typedef struct Place {                  /* a param or state of an instance */
     Param   *param;                     /* its path is found once the file is evaluated */
     Node    *initial;                   /* in the root function; NULL: must be loaded, or poisoned */
     VEC(Node *) draws;                  /* random numbers of the initial value: streams follow from the path */
-    Func    *func;  Node *node;         /* its argument in the function it was last read in */
+    Func    *func;  Node *node;         /* its value in the function it was last read in: the argument, or what `:=` gave */
+    VEC(Node *) earlier;                /* its values there before: one each `:=` */
     bool     walked;
     uint32_t order;                     /* in the walk */
 } Place;
@@ -83,6 +88,8 @@ typedef struct Closure {                /* something callable */
     const Builtin *builtin;
     Scope         *scope;               /* where it was defined */
     Instance      *self;
+    const Value   *recompute;           /* recompute(f), custom_grad(f, backward): what is called instead */
+    const Value   *custom, *backward;
 } Closure;
 typedef struct ModuleValue { const ModuleDecl *decl; Scope *scope; } ModuleValue;
 
@@ -92,6 +99,7 @@ typedef struct Poison { DiagCode code; const char *what; Span span, inner; } Poi
 struct Value {
     uint8_t kind;
     bool    whole;                      /* WEAK: an integer (floor of a number) */
+    const char *leaf;                   /* PLACE: its name below the tree that it was reached through; NULL: none */
     union {
         bool         b;
         int64_t      i;
@@ -124,6 +132,11 @@ static inline Value v_tuple(List *l)            { return (Value){.kind = V_TUPLE
 static inline bool  is_poison(Value v)          { return v.kind >= V_ERROR; }
 static inline bool  is_list(Value v)            { return v.kind == V_LIST || v.kind == V_TUPLE; }
 static inline bool  is_tensor(Value v)          { return v.kind == V_TENSOR || v.kind == V_PLACE; }
+/* What recompute(f) or custom_grad(f, ...) is made of, or NULL: its params are those of f. */
+static inline const Value *wrapped_value(Value v)
+{
+    return v.kind != V_FN ? NULL : v.fn->recompute ? v.fn->recompute : v.fn->custom;
+}
 static inline bool  is_whole(Value v)           { return v.kind == V_INT || v.kind == V_DIM; }
 static inline bool  is_number(Value v)          { return is_whole(v) || v.kind == V_FLOAT || v.kind == V_WEAK; }
 static inline bool  is_const_number(Value v)    { return v.kind == V_INT || v.kind == V_FLOAT; }
@@ -148,9 +161,20 @@ struct Scope {
     bool        unit_level;             /* of a file: names are defined once */
 };
 
+/* How an instance is seen through freeze, eval_mode and bind; of an instance made by its module: NULL. */
+typedef struct View View;
+struct View {
+    const View *up, *also;              /* what was viewed; a view of the instance that this one was reached through */
+    uint32_t views;                     /* it is made of, itself included */
+    bool  eval_mode;
+    Map  *frozen;                       /* Place * -> itself */
+    Map  *bound;                        /* Place * -> const Value * */
+};
+
 struct Instance {
     ModuleValue *module;
-    Scope       *args, *members;        /* args.up == members */
+    Scope       *args, *members;        /* args.up == members; views share them */
+    const View  *view;
     uint32_t     visits;                /* of the path walk */
 };
 
@@ -230,6 +254,13 @@ struct Check {
     Node    **map;                      /* root nodes -> the copy last made, by id */
     VEC(Place *) root_places;           /* by number of root's argument; NULL: the seed */
     bool      training;
+    VEC(Place *) changed;               /* places that func gives new values, in order of their first `:=` */
+    const View *view;                   /* of the calls around: views that bind */
+    Node     *condition;                /* of the run-time branches around; NULL: none */
+    VEC(Entry) branch_names;            /* that only one of two such branches bound: gone after it */
+    uint32_t  remat, remats;            /* tag of nodes made in the `recompute` around; those given so far */
+    Node     *key, *calls;              /* of func: seed and number of calls so far, for its draws */
+    uint64_t  draws;                    /* made in func so far */
 
     Scope    *library, *builtins;
     Scope    *scope;                    /* where names are looked up */
@@ -266,6 +297,8 @@ Value unsupported(Check *c, DiagCode code, Span at, const char *fmt, ...) PRINTF
 void  suggest(Check *c, Diag *to, const char *word, const char *const *candidates, uint32_t n);
 Span  user_place(const Check *c, Span s);               /* the line of the user that led to s */
 const char *frame_name(Check *c, const Frame *f);       /* "Linear.forward" */
+/* Notes: the nearest of these paths, and the first few of them. */
+void  suggest_path(Check *c, Diag *to, const char *pattern, const char *const *paths, uint32_t n);
 bool  too_many_errors(const Check *c);
 bool  step(Check *c, uint64_t n, Span at);              /* false: too much work, reported */
 
@@ -372,7 +405,10 @@ const Builtin *builtin_find(const char *name);
 
 /* ---- builtins by family: see the table in check_builtin.c ---- */
 BuiltinFn bi_zeros, bi_ones, bi_full, bi_iota, bi_like, bi_normal, bi_uniform, bi_randint, bi_bernoulli, bi_categorical;
-BuiltinFn bi_unary, bi_round, bi_minmax, bi_clamp, bi_where, bi_stop_gradient;
+BuiltinFn bi_unary, bi_round, bi_minmax, bi_clamp, bi_where;
+BuiltinFn bi_params, bi_leaves, bi_map, bi_matches, bi_reset;
+BuiltinFn bi_grad, bi_stop_gradient, bi_custom_grad, bi_recompute;
+BuiltinFn bi_freeze, bi_eval_mode, bi_bind, bi_replace, bi_precision;
 BuiltinFn bi_reduce, bi_mean, bi_argreduce, bi_cumsum, bi_sort, bi_top_k;
 BuiltinFn bi_conv, bi_conv_transpose, bi_max_pool, bi_avg_pool, bi_resize;
 BuiltinFn bi_reshape, bi_broadcast, bi_concat, bi_stack, bi_split, bi_flip, bi_pad, bi_unfold;
@@ -385,8 +421,45 @@ Node  *reshape_to(Check *c, Node *x, uint32_t rank, Dim *const *dim, Span at);  
 bool   product(Check *c, Dim *const *dim, uint32_t n, Span at, Dim **out);
 Value  min_max_values(Check *c, bool want_max, Value a, Value b, Span at, Span a_at, Span b_at);
 
+/* A number or a tensor that broadcasts, as a tensor of type t. NULL: reported. */
+Node  *as_type(Check *c, Value v, Type *t, Span at);
+
+/* ---- check_random.c ---- */
+Node  *key_node(Check *c);                              /* the instance's seed, in the function being built */
+
+/* ---- check_place.c ---- */
+Value  declare_place(Check *c, const Stmt *s);          /* param, state */
+void   run_update(Check *c, const Stmt *s);             /* := */
+Value  snapshot(Check *c, Value v);                     /* of a place: its value now; else v */
+bool   place_set(Check *c, Place *p, Node *n, Span at); /* its new value in the function being built */
+void   add_effects(Check *c, Func *f);                  /* new values of params and states become results */
+
+/* ---- check_tree.c ---- */
+typedef struct Leaves { VEC(Value) at; VEC(const char *) name; } Leaves;
+/* The leaves of a tree in order, with their names below it. A module's: its trainable params. false: reported. */
+bool   tree_leaves(Check *c, Value v, Span at, Leaves *out);
+/* A tree of the shape of `like` with these leaves. */
+Value  tree_like(Check *c, Value like, const Value *leaf, Span at);
+bool   name_matches(const char *name, const char *pattern);
+const char *join_path(Check *c, const char *path, const char *name);
+
+/* ---- check_view.c ---- */
+bool   is_frozen(const View *v, const Place *p);
+bool   view_evaluates(const View *v);
+bool   view_binds(const View *v);
+const View *view_join(Check *c, const View *inner, const View *outer);  /* both hold */
+Value  seen_through(Check *c, const Instance *owner, Value member);     /* a member of an instance */
+const Value *bound_value(const Check *c, const Place *p);       /* what the views around bind p to, or NULL */
+
+/* ---- check_branch.c ---- */
+Value  eval_branches(Check *c, const Expr *e, Node *condition, bool want_value);
+
+/* ---- check_grad.c ---- */
+Value  call_wrapped(Check *c, const Closure *f, const Arguments *a);   /* of recompute, custom_grad */
+
 /* ---- check_path.c ---- */
 void   find_paths(Check *c);
+uint64_t stream_of(const char *name, uint64_t ordinal); /* of the draw with that number in that param or function */
 
 /* ---- check_export.c ---- */
 void   compile_exports(Check *c);
@@ -395,7 +468,7 @@ void   compile_exports(Check *c);
 bool   prepare_facts(Check *c, const Fn *f, Func *func);
 
 /* ---- check_func.c ---- */
-Node  *place_node(Check *c, Place *p);                  /* a param or state as an argument of the current function */
+Node  *place_node(Check *c, Place *p);                  /* a param's or state's value in the current function */
 Node  *import_node(Check *c, Node *root_node);          /* its copy in the current function */
 void   begin_func(Check *c, Func *f);                   /* from here on nodes go there */
 void   prune(Check *c, Func *f);                        /* drop nodes and params that no result needs */

@@ -24,6 +24,7 @@ Node *node(Check *c, Op op, uint32_t n, Node *const *arg, const Attr *attr, Type
         fail(c, DL_operator_rule, at, "%s", ir_error(c->m));
         return NULL;
     }
+    x->remat = c->remat;
     if (x->type->kind == TYPE_TENSOR && !type_count(c->m, x->type)) {
         fail(c, DL_overflow, at, "a tensor %s has too many elements", type_text(c->a, x->type));
         return NULL;
@@ -38,7 +39,12 @@ Value tensor_value(Check *c, Node *n) { (void)c; return n ? (Value){.kind = V_TE
 
 Node *as_node(Check *c, Value v)
 {
-    if (v.kind == V_PLACE) return place_node(c, v.place);
+    if (v.kind == V_PLACE) {
+        const Value *bound = bound_value(c, v.place);
+        if (!bound) return place_node(c, v.place);
+        if (bound->kind == V_PLACE) return place_node(c, bound->place);
+        v = *bound;
+    }
     return v.node->func == c->func ? v.node : import_node(c, v.node);
 }
 

@@ -5,7 +5,7 @@
 
 #include "frontend/check.h"
 
-static BuiltinFn bi_unsupported, bi_range, bi_len, bi_zip, bi_enumerate, bi_reversed, bi_contains, bi_is_fn, bi_check;
+static BuiltinFn bi_range, bi_len, bi_zip, bi_enumerate, bi_reversed, bi_contains, bi_is_fn, bi_check;
 
 /* '?': may be left out. "*": any number of further arguments. "**": any further keyword arguments. */
 static const Builtin builtins[] = {
@@ -86,20 +86,20 @@ static const Builtin builtins[] = {
     {"segment_sum", "x, ids, n", bi_segment, RED_sum},
     {"segment_max", "x, ids, n", bi_segment, RED_max},
 
-    {"params", "m, pattern?", bi_unsupported, DL_unsupported_tree},
-    {"leaves", "*", bi_unsupported, DL_unsupported_tree},
-    {"map", "*", bi_unsupported, DL_unsupported_tree},
-    {"matches", "name, pattern", bi_unsupported, DL_unsupported_tree},
-    {"grad", "loss, of", bi_unsupported, DL_unsupported_gradient},
-    {"custom_grad", "f, backward", bi_unsupported, DL_unsupported_gradient},
-    {"recompute", "f", bi_unsupported, DL_unsupported_gradient},
+    {"params", "m, pattern?", bi_params, 0},
+    {"leaves", "*", bi_leaves, 0},
+    {"map", "*", bi_map, 0},
+    {"matches", "name, pattern", bi_matches, 0},
+    {"grad", "loss, of", bi_grad, 0},
+    {"custom_grad", "f, backward", bi_custom_grad, 0},
+    {"recompute", "f", bi_recompute, 0},
     {"stop_gradient", "x", bi_stop_gradient, 0},
-    {"freeze", "m, *", bi_unsupported, DL_unsupported_view},
-    {"eval_mode", "m", bi_unsupported, DL_unsupported_view},
-    {"bind", "m, tree", bi_unsupported, DL_unsupported_view},
-    {"replace", "m, pattern, f", bi_unsupported, DL_unsupported_view},
-    {"precision", "m, dtype", bi_unsupported, DL_unsupported_view},
-    {"reset", "m", bi_unsupported, DL_unsupported_view},
+    {"freeze", "m, *", bi_freeze, 0},
+    {"eval_mode", "m", bi_eval_mode, 0},
+    {"bind", "m, tree", bi_bind, 0},
+    {"replace", "m, pattern, f", bi_replace, 0},
+    {"precision", "m, dtype", bi_precision, 0},
+    {"reset", "m", bi_reset, 0},
 
     {"range", "a, b?, step?", bi_range, 0},
     {"len", "x", bi_len, 0},
@@ -320,13 +320,6 @@ bool arg_option(Check *c, Call *k, uint32_t i, const char *const *options, uint3
     return false;
 }
 
-/* ---- not supported yet ---------------------------------------------------------------------------------------- */
-
-static Value bi_unsupported(Check *c, Call *k)
-{
-    return unsupported(c, (DiagCode)k->builtin->code, k->span, "`%s`", k->builtin->name);
-}
-
 /* ---- compile time ------------------------------------------------------------------------------------------------ */
 
 static Value bi_range(Check *c, Call *k)
@@ -335,7 +328,7 @@ static Value bi_range(Check *c, Call *k)
     for (uint32_t i = 0; i < 3; i++) {
         if (!given(k, i) || k->arg[i].kind == V_INT) continue;
         if (k->arg[i].kind == V_DIM || k->arg[i].kind == V_WEAK || is_tensor(k->arg[i])) {
-            Diag *d = problem(c, DL_not_compile_time, k->at[i], "`range` counts at compile time; %s is known at run time only", kind_text(c, k->arg[i]));
+            Diag *d = problem(c, DL_not_compile_time, k->at[i], "`range` counts at compile time; %s is not known then", kind_text(c, k->arg[i]));
             note(c, d, (Span){0}, "`scan i in range(n)` loops at run time; `iota` makes a tensor of indices");
             return v_error();
         }

@@ -68,7 +68,7 @@ static bool define_parameters(Check *c, const char *name, const FnParam *param, 
             const char *what = arena_printf(c->a, "argument `%s` of `%s`", p->name, name);
             if (!match_value(c, p->type, &value[i], rest, false, at[i], what)) return false;
         }
-        scope_set(c, into, p->name, value[i], at[i]);
+        scope_set(c, into, p->name, value[i], from_default ? at[i] : user_place(c, at[i]));      /* notes show the user's line */
     }
     return true;
 }
@@ -95,11 +95,11 @@ static bool may_enter(Check *c, const Frame *f)
     return true;
 }
 
-typedef struct Saved { Scope *scope, *define; Instance *self; Frame *frame; Place *initial; } Saved;
+typedef struct Saved { Scope *scope, *define; Instance *self; Frame *frame; Place *initial; const View *view; bool training; } Saved;
 
 static Saved save(const Check *c)
 {
-    return (Saved){c->scope, c->define, c->self, c->frame, c->initial};
+    return (Saved){c->scope, c->define, c->self, c->frame, c->initial, c->view, c->training};
 }
 static void restore(Check *c, Saved s)
 {
@@ -108,6 +108,8 @@ static void restore(Check *c, Saved s)
     c->self = s.self;
     c->frame = s.frame;
     c->initial = s.initial;
+    c->view = s.view;
+    c->training = s.training;
 }
 
 /* ---- functions ---------------------------------------------------------------------------------------------- */
@@ -176,11 +178,18 @@ static Value run_function(Check *c, Frame *frame, const Fn *f, Value *value, Spa
     return check_results(c, f, v, &rest, frame->result_at);
 }
 
+static void enter_view(Check *c, const View *v)
+{
+    if (view_evaluates(v)) c->training = false;
+    if (view_binds(v) && c->view != v) c->view = view_join(c, v, c->view);
+}
+
 static Value call_closure(Check *c, Closure *f, const Arguments *a, bool direct)
 {
     for (uint32_t i = 0; i < a->n; i++)
         if (is_poison(a->value[i])) return a->value[i];
     if (f->builtin) return call_builtin(c, f->builtin, a);
+    if (f->recompute || f->custom) return call_wrapped(c, f, a);
     const Fn *fn = f->fn;
     Frame frame = {.up = c->frame, .name = fn->name ? fn->name : "fn", .decl = fn, .home = f->scope, .call = a->span,
                    .direct = direct && fn->name, .depth = c->frame ? c->frame->depth + 1 : 1};
@@ -192,6 +201,7 @@ static Value call_closure(Check *c, Closure *f, const Arguments *a, bool direct)
     Saved saved = save(c);
     c->scope = c->define = scope_new(c, f->scope);
     c->self = f->self;
+    if (f->self && f->self->view) enter_view(c, f->self->view);
     Value v = run_function(c, &frame, fn, value, at);
     restore(c, saved);
     return v;
@@ -252,7 +262,7 @@ static Value call_instance(Check *c, Instance *m, const Arguments *a, bool direc
 {
     Entry *e = scope_find(m->members, c->n_forward);
     if (e && is_poison(e->value)) return e->value;
-    if (e && e->value.kind == V_FN) return call_closure(c, e->value.fn, a, direct);
+    if (e && e->value.kind == V_FN) return call_closure(c, seen_through(c, m, e->value).fn, a, direct);
     Diag *d = problem(c, DL_no_forward, a->span, "the module `%s` has no `forward`, so its instances cannot be called", m->module->decl->name);
     if (m->module->decl->name_span.file) note(c, d, m->module->decl->name_span, "it is defined here");
     return v_error();

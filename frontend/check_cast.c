@@ -73,7 +73,7 @@ static Value constant(Check *c, Value list, DType dtype, Span at)
     for (uint32_t i = 0; i < rank; i++) t.dim[i] = dim[i];
     int64_t next = 0;
     if (!put_element(c, &t, &next, list, at)) return v_error();
-    Attr attr = {.lit = {t.data}};
+    Attr attr = {.lit = {.data = t.data}};
     return tensor_value(c, node(c, OP_const, 0, NULL, &attr, type, at));
 }
 

@@ -133,6 +133,7 @@ static const Poison *compile_export(Check *c, const Fn *fn)
     Value v = build(c, fn, f);
     c->training = false;
     if (!is_poison(v) && c->d->errors == errors && !c->reached_poison) {
+        add_effects(c, f);
         prune(c, f);
         mark_indices(c, f);
         return NULL;

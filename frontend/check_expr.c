@@ -91,10 +91,12 @@ static Value type_member(Check *c, Value x, Type *t, const char *name, Span at, 
     if (!strcmp(name, "shape")) return shape_list(c, t, at);
     if (!strcmp(name, "rank")) return v_int(t->rank);
     if (!strcmp(name, "dtype")) return v_type(type_scalar(c->m, t->dtype));
-    if (x.kind == V_PLACE && !strcmp(name, "name")) return v_string(x.place->param->path ? x.place->param->path : "");
+    if (x.kind == V_PLACE && !strcmp(name, "name")) return v_string(x.leaf ? x.leaf : x.place->param->path ? x.place->param->path : "");
     Diag *d = problem(c, DL_unknown_member, name_at, "%s has no member `%s`", kind_text(c, x), name);
-    static const char *const members[] = {"shape", "rank", "dtype"};
-    if (nearest(name, members, 3)) suggest(c, d, name, members, 3);
+    static const char *const members[] = {"shape", "rank", "dtype", "name"};
+    uint32_t n = x.kind == V_PLACE ? 4 : 3;
+    if (x.kind == V_TENSOR && !strcmp(name, "name")) note(c, d, (Span){0}, "a param or state has one, as a leaf of `leaves(...)` or an argument; a name bound with `=` is a value");
+    else if (nearest(name, members, n)) suggest(c, d, name, members, n);
     else if (builtin_find(name)) note(c, d, (Span){0}, "`%s` is a function: write `%s(x)`, or `x |> %s`", name, name, name);
     return v_error();
 }
@@ -112,13 +114,31 @@ static Value instance_member(Check *c, Value x, const char *name, Span name_at, 
     Instance *m = x.inst;
     Entry *e = scope_find(m->members, name);
     if (!e && !self) e = scope_find(m->args, name);
-    if (e) return e->value;
+    if (e) return seen_through(c, m, e->value);
     const char **names;
     uint32_t n = scope_names(c, m->members, false, &names);
     Diag *d = problem(c, DL_unknown_member, name_at, "the instance of `%s` has no member `%s`", m->module->decl->name, name);
     if (scope_find(m->args, name)) note(c, d, (Span){0}, "`%s` is an argument of the module: write it without `self.`", name);
     else suggest(c, d, name, names, n);
     return v_error();
+}
+
+/* The part of a tree made of a module that belongs to its submodule `name`: the leaves named "name.*". */
+static Value leaves_below(Check *c, const List *tree, const char *name, Span at)
+{
+    size_t length = strlen(name);
+    VEC(Value) leaf = {0};
+    VEC(const char *) names = {0};
+    for (uint32_t i = 0; tree->name && i < tree->n; i++) {
+        if (!tree->name[i] || strncmp(tree->name[i], name, length) || tree->name[i][length] != '.') continue;
+        vec_push(c->a, &leaf, tree->at[i]);
+        vec_push(c->a, &names, tree->name[i] + length + 1);
+    }
+    if (!leaf.n) return v_none();
+    List *l = list_new(c, 0, at);
+    if (!l) return v_error();
+    *l = (List){.at = leaf.at, .n = leaf.n, .name = names.at};
+    return v_list(l);
 }
 
 static Value member_of(Check *c, Value x, const char *name, Span at, Span name_at)
@@ -132,6 +152,8 @@ static Value member_of(Check *c, Value x, const char *name, Span at, Span name_a
     case V_TUPLE: case V_LIST:
         for (uint32_t i = 0; x.list->name && i < x.list->n; i++)
             if (x.list->name[i] && !strcmp(x.list->name[i], name)) return x.list->at[i];
+        Value below = leaves_below(c, x.list, name, at);
+        if (below.kind != V_NONE) return below;
         return no_member(c, kind_text(c, x), name, name_at, x.list->name, x.list->name ? x.list->n : 0);
     case V_NAMESPACE: {
         Entry *e = scope_find(x.unit->scope, name);
@@ -152,8 +174,8 @@ Value eval_if(Check *c, const Expr *e, bool want_value)
 {
     bool yes;
     Value v = eval(c, e->cond.cond);
-    if (v.kind == V_REL || (is_tensor(v) && as_node(c, v) && as_node(c, v)->type->dtype == DT_bool))
-        return unsupported(c, DL_unsupported_if, e->cond.cond->span, "an `if` decided at run time");
+    Node *decided = v.kind == V_REL || is_tensor(v) ? operand(c, v, e->cond.cond->span) : NULL;
+    if (decided && decided->type->dtype == DT_bool && !decided->type->rank) return eval_branches(c, e, decided, want_value);
     if (!truth(c, v, e->cond.cond->span, &yes)) return is_poison(v) ? v : v_error();
     if (yes) return run_block(c, &e->cond.then, want_value);
     if (e->cond.has_else) return run_block(c, &e->cond.other, want_value);

@@ -10,6 +10,12 @@ void begin_func(Check *c, Func *f)
     c->func = f;
     c->required = map_new(c->a);
     c->reached_poison = NULL;
+    c->changed.n = 0;
+    c->view = NULL;
+    c->condition = NULL;
+    c->branch_names.n = 0;
+    c->key = c->calls = NULL;
+    c->draws = 0;
     if (!c->map) c->map = arena_array(c->a, Node *, (size_t)c->root->nodes_made + 1);      /* root grows no more */
 }
 
@@ -31,6 +37,7 @@ Node *place_node(Check *c, Place *p)
         return NULL;
     }
     p->func = c->func;
+    p->earlier.n = 0;
     p->node = func_arg(c->func, ARG_PARAM, param->path ? param->path : "param", param->type, param, param->span);
     if (c->func == c->root) vec_push(c->a, &c->root_places, p);
     return p->node;
@@ -42,9 +49,11 @@ static Node *replaced(Check *c, Node *n, Node **instead)
     *instead = NULL;
     if (n->op != OP_arg) return NULL;
     Place *p = c->root_places.at[n->attr.arg];
-    if (!p) return c->seed;             /* only init asks for it */
-    if (c->seed->func != c->func) return place_node(c, p);
-    *instead = p->initial;              /* in init a param is its initial value */
+    if (!p) return key_node(c);
+    const Param *param = p->param;
+    bool kept = param->index < c->m->params.n && c->m->params.at[param->index] == param;
+    if (c->seed->func != c->func || kept) return place_node(c, p);      /* in init too: it may have been loaded */
+    *instead = p->initial;              /* a param that no export reaches: its initial value */
     return *instead ? mapped(c, *instead) : NULL;
 }
 
@@ -94,8 +103,9 @@ void prune(Check *c, Func *f)
     uint32_t n = f->nodes_made, kept = 0, args = 0;
     bool *live = arena_array(c->a, bool, (size_t)n + 1);
     for (uint32_t i = 0; i < f->results.n; i++) live[f->results.at[i].node->id] = true;
+    for (uint32_t i = 0; i < f->guards.n; i++) live[f->guards.at[i].ok->id] = true;
     for (uint32_t i = 0; i < f->args.n; i++)
-        if (f->args.at[i].role != ARG_PARAM) live[f->args.at[i].node->id] = true;
+        if (f->args.at[i].role == ARG_INPUT) live[f->args.at[i].node->id] = true;
     for (uint32_t i = f->body.nodes.n; i-- > 0;) {
         Node *x = f->body.nodes.at[i];
         for (uint32_t k = 0; live[x->id] && k < x->nargs; k++) live[x->arg[k]->id] = true;
@@ -163,11 +173,13 @@ void build_init(Check *c)
 {
     Map *reached = map_new(c->a), *paths = map_new(c->a);
     VEC(Place *) order = {0};
-    for (uint32_t i = 0; i < c->m->funcs.n; i++)
-        for (uint32_t k = 0; k < c->m->funcs.at[i]->args.n; k++) {
-            const Param *p = c->m->funcs.at[i]->args.at[k].param;
+    for (uint32_t i = 0; i < c->m->funcs.n; i++) {
+        const Func *f = c->m->funcs.at[i];
+        for (uint32_t k = 0; k < f->args.n + f->results.n; k++) {           /* read or only written */
+            const Param *p = k < f->args.n ? f->args.at[k].param : f->results.at[k - f->args.n].param;
             if (p) map_set(reached, &p, sizeof p, (void *)p);
         }
+    }
     for (uint32_t i = 0; i < c->places.n; i++) {
         const Param *p = c->places.at[i]->param;
         if (map_get(reached, &p, sizeof p)) vec_push(c->a, &order, c->places.at[i]);

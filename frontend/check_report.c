@@ -124,6 +124,15 @@ void suggest(Check *c, Diag *to, const char *word, const char *const *candidates
     if (near) note(c, to, (Span){0}, "did you mean `%s`?", near);
 }
 
+void suggest_path(Check *c, Diag *to, const char *pattern, const char *const *paths, uint32_t n)
+{
+    Str s = {.arena = c->a};
+    if (to == &c->spare || !n) return;
+    suggest(c, to, pattern, paths, n);
+    for (uint32_t i = 0; i < n && i < 3; i++) str_fmt(&s, "%s`%s`", i ? ", " : "", paths[i]);
+    note(c, to, (Span){0}, n > 3 ? "there are %s and %u more" : n > 1 ? "there are %s" : "there is %s", s.at, n - 3);
+}
+
 Value unsupported(Check *c, DiagCode code, Span at, const char *fmt, ...)
 {
     va_list ap;

@@ -90,6 +90,11 @@ Value lookup_name(Check *c, const char *name, Span at)
         const char **names;
         uint32_t n = scope_names(c, c->scope, true, &names);
         suggest(c, d, name, names, n);
+        for (uint32_t i = c->branch_names.n; i-- > 0;) {
+            if (c->branch_names.at[i].name != name) continue;
+            note(c, d, c->branch_names.at[i].span, "it is bound here, in one branch only of an `if` that is decided at run time");
+            break;
+        }
         return v_error();
     }
     if (e->clash) {
@@ -182,6 +187,7 @@ const char *kind_text(Check *c, Value v)
     case V_TYPE:      return arena_printf(c->a, "the type %s", type_text(c->a, v.type));
     case V_FN:
         if (v.fn->builtin) return arena_printf(c->a, "the builtin `%s`", v.fn->builtin->name);
+        if (!v.fn->fn) return v.fn->recompute ? "a function to recompute" : "a function with a gradient of its own";
         return v.fn->fn->name ? arena_printf(c->a, "the function `%s`", v.fn->fn->name) : "a function without a name";
     case V_MODULE:    return arena_printf(c->a, "the module `%s`", v.module->decl->name);
     case V_INSTANCE:  return arena_printf(c->a, "an instance of `%s`", v.inst->module->decl->name);
@@ -231,7 +237,8 @@ static bool equal(Check *c, Value a, Value b, bool *undecided, int depth)
     case V_BOOL:     return a.b == b.b;
     case V_STRING:   return strcmp(a.s, b.s) == 0;
     case V_TYPE:     return a.type == b.type;
-    case V_FN:       return a.fn == b.fn || (a.fn->fn == b.fn->fn && a.fn->builtin == b.fn->builtin && a.fn->scope == b.fn->scope);
+    case V_FN:       return a.fn == b.fn || (a.fn->fn == b.fn->fn && a.fn->builtin == b.fn->builtin && a.fn->scope == b.fn->scope &&
+                                               a.fn->recompute == b.fn->recompute && a.fn->custom == b.fn->custom);
     case V_MODULE:   return a.module == b.module;
     case V_INSTANCE: return a.inst == b.inst;
     case V_TENSOR:   return a.node == b.node;

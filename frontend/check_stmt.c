@@ -70,65 +70,11 @@ static void run_assign(Check *c, const Stmt *s)
             const char *what = arena_printf(c->a, "`%s`", text_of(c, t->span));
             if (!match_value(c, s->assign.type, &v[i], &rest, false, nv == nt ? s->assign.value[i]->span : s->span, what)) v[i] = v_error();
         }
-        bind(c, t, v[i], s->assign.as);
+        bind(c, t, snapshot(c, v[i]), s->assign.as);
     }
 }
 
 /* ---- params and states ------------------------------------------------------------------------------------ */
-
-static bool constant_shape(Check *c, Type *t, Span at)
-{
-    for (uint32_t i = 0; i < t->rank; i++) {
-        int64_t v;
-        if (dim_is_const(t->dim[i], &v)) continue;
-        fail(c, DL_param_shape, at, "the shape of a param is known at compile time; axis %u of %s is not", i, type_text(c->a, t));
-        return false;
-    }
-    return true;
-}
-
-static Value declare_place(Check *c, const Stmt *s)
-{
-    const char *what = s->kind == ST_param ? "param" : "state";
-    Place *p = arena_new(c->a, Place), *outer = c->initial;
-    Type *type = NULL;
-    if (s->decl.type) {
-        Value t = eval_type(c, s->decl.type);
-        if (t.kind != V_TYPE) return t;
-        type = t.type;
-    }
-    if (s->decl.value) {
-        c->initial = p;
-        Value v = eval(c, s->decl.value);
-        c->initial = outer;
-        if (is_poison(v)) return v;
-        if (is_list(v)) return unsupported(c, DL_unsupported_tree, s->span, "a tree of %ss", what);
-        if (!is_tensor(v) && !is_number(v) && v.kind != V_BOOL)
-            return fail(c, DL_param_shape, s->decl.value->span, "the initial value of a %s is a tensor, not %s", what, kind_text(c, v));
-        if (!is_tensor(v) && !type) {
-            Diag *d = problem(c, DL_param_shape, s->decl.value->span, "the initial value of a %s is a tensor; %s has no dtype", what, kind_text(c, v));
-            note(c, d, (Span){0}, "write `f32(%s)`, or declare its type", text_of(c, s->decl.value->span));
-            return v_error();
-        }
-        Node *n = is_tensor(v) ? as_node(c, v) : number_as(c, v, type->dtype, s->decl.value->span);
-        if (!n) return v_error();
-        if (type && !n->type->rank && type->rank && n->type->dtype == type->dtype) n = splat(c, n, type, s->decl.value->span);
-        if (!n) return v_error();
-        if (type && n->type != type) {
-            Diag *d = problem(c, DL_shape_mismatch, s->decl.value->span, "%s `%s` is declared %s; its initial value is %s", what, s->decl.name,
-                              type_text(c->a, type), type_text(c->a, n->type));
-            note(c, d, s->decl.type->span, "it is declared here");
-            return v_error();
-        }
-        type = n->type;
-        p->initial = n;
-    }
-    if (!constant_shape(c, type, s->decl.type ? s->decl.type->span : s->decl.value->span)) return v_error();
-    p->param = arena_new(c->a, Param);
-    *p->param = (Param){.state = s->kind == ST_state, .must_load = !p->initial, .type = type, .span = user_place(c, s->decl.name_span)};
-    vec_push(c->a, &c->places, p);
-    return (Value){.kind = V_PLACE, .place = p};
-}
 
 static void run_place(Check *c, const Stmt *s)
 {
@@ -192,12 +138,6 @@ static Value run_expr(Check *c, const Stmt *s, bool last, bool want_value)
         else note(c, d, (Span){0}, "bind it to a name, `return` it, or leave it out");
     }
     return v_none();
-}
-
-static void run_update(Check *c, const Stmt *s)
-{
-    Value u = unsupported(c, DL_unsupported_update, s->span, "`:=`");
-    if (!at_file_level(c)) stop(c, u);
 }
 
 Value run_block(Check *c, const Body *b, bool want_value)
