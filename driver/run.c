@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/data.h"
+#include "host/train.h"
 
 typedef struct RunOptions {
     const char *weights, *out;
@@ -106,6 +106,19 @@ static bool load(Session *s, dlc_instance *m, const char *weights)
     return false;
 }
 
+/* Tables, text and folders, encoded as the training data was where the weights say how. */
+static bool encode_arguments(Session *s, const RunOptions *o, dlc_artefact *a, int fn, const int64_t *dims, int n, dlc_tensor *in)
+{
+    const char *error = NULL;
+    DatasetOptions d = {.artefact = a, .fn = fn, .dims = dims, .spec = o->data.at, .nspec = o->data.n};
+    if (o->weights && !train_metadata(&s->arena, o->weights, "dlc.data", &d.description, &error)) return session_error(s, "%s", error), false;
+    Dataset *data = dataset_open(&s->arena, &d, &error);
+    const dlc_tensor *all = data ? dataset_tensors(data, &error) : NULL;
+    if (!all) return session_error(s, "%s", error), false;
+    memcpy(in, all, (size_t)n * sizeof *in);
+    return true;
+}
+
 static bool call(Session *s, const RunOptions *o, dlc_artefact *a, dlc_instance *m)
 {
     int fn = find_function(s, a, s->fn);
@@ -118,16 +131,17 @@ static bool call(Session *s, const RunOptions *o, dlc_artefact *a, dlc_instance 
     const char **names = arena_array(&s->arena, const char *, (size_t)(info.ninputs + info.noutputs) + 1);
     dlc_argument_info arg;
     for (int i = 0; i < info.ninputs; i++) dlc_argument(a, fn, DLC_INPUT, i, &arg), names[i] = arg.name;
-    if (!check_names(s, o, names, (size_t)info.ninputs)) return false;
-    for (int i = 0; i < info.ninputs; i++) {
-        dlc_argument(a, fn, DLC_INPUT, i, &arg);
-        if (!read_argument(s, o, arg.name, arg.dtype, arg.rank, &in[i])) return false;
-        in_data[i] = in[i].data;
-    }
     if (!check_dims(s, &o->dims, info.dim, (size_t)info.ndims)) return false;
     int64_t *dims = arena_array(&s->arena, int64_t, (size_t)info.ndims + 1);
     for (int i = 0; i < info.ndims; i++)
         if (!given_dim(&o->dims, info.dim[i], &dims[i])) dims[i] = -1;
+    bool encoded = dataset_needed(&s->arena, o->data.at, o->data.n);
+    if (encoded ? !encode_arguments(s, o, a, fn, dims, info.ninputs, in) : !check_names(s, o, names, (size_t)info.ninputs)) return false;
+    for (int i = 0; i < info.ninputs; i++) {
+        dlc_argument(a, fn, DLC_INPUT, i, &arg);
+        if (!encoded && !read_argument(s, o, arg.name, arg.dtype, arg.rank, &in[i])) return false;
+        in_data[i] = in[i].data;
+    }
     char error[512];
     if (dlc_bind(a, fn, in, dims, error, sizeof error)) return session_error(s, "%s", error), false;
     for (int i = 0; i < info.ndims; i++)
@@ -192,37 +206,65 @@ static Tensor to_ir(const dlc_tensor *t)
     return x;
 }
 
+static Tensor zeros_of(Session *s, const Type *t)
+{
+    Tensor x = {.dtype = t->dtype, .rank = t->rank};
+    for (uint32_t i = 0; i < t->rank; i++) dim_is_const(t->dim[i], &x.dim[i]);      /* those of params are numbers */
+    x.data = arena_alloc(&s->arena, (size_t)tensor_count(&x) * dtype_size(x.dtype) + 1);
+    return x;
+}
+
+/* Initial values of the params that `loaded` does not name. One may be computed from others, so until nothing changes. */
+static bool initial_values(Session *s, const RunOptions *o, const Func *init, Tensor *value, const bool *loaded)
+{
+    int64_t seed = o->seed, zero = 0;
+    Tensor *in = arena_array(&s->arena, Tensor, init->args.n + 1), *out = arena_array(&s->arena, Tensor, init->results.n + 1);
+    bool changed = true;
+    for (uint32_t round = 0; changed && round <= init->results.n; round++) {
+        const char *error = NULL;
+        changed = false;
+        for (uint32_t i = 0; i < init->args.n; i++) {
+            const Arg *arg = &init->args.at[i];
+            in[i] = (Tensor){.dtype = DT_i64, .data = arg->role == ARG_SEED ? &seed : &zero};
+            if (arg->role == ARG_PARAM) in[i] = value[arg->param->index];
+        }
+        if (!ir_eval(&s->arena, init, in, NULL, false, out, &error)) return session_error(s, "initial values: %s", error), false;
+        for (uint32_t i = 0; i < init->results.n; i++) {
+            uint32_t k = init->results.at[i].param->index;
+            size_t bytes = (size_t)tensor_count(&out[i]) * dtype_size(out[i].dtype);
+            if (loaded[k]) continue;
+            changed |= !value[k].data || (bytes && memcmp(value[k].data, out[i].data, bytes));
+            value[k] = out[i];
+        }
+    }
+    return true;
+}
+
 /* Params and states: from the weights file under their name or an alias, else their initial values. */
 static bool param_values(Session *s, const RunOptions *o, const Module *m, Tensor *value)
 {
     const Func *init = func_find(m, "init");
-    Tensor *initial = arena_array(&s->arena, Tensor, m->params.n + 1);
     const char *error = NULL;
-    if (init) {
-        int64_t seed = o->seed, zero = 0;
-        Tensor in[8] = {0};
-        for (uint32_t i = 0; i < init->args.n && i < 8; i++)
-            in[i] = (Tensor){.dtype = DT_i64, .data = init->args.at[i].role == ARG_SEED ? &seed : &zero};
-        if (!ir_eval(&s->arena, init, in, NULL, false, initial, &error)) return session_error(s, "initial values: %s", error), false;
-    }
+    bool *loaded = arena_array(&s->arena, bool, m->params.n + 1), *known = arena_array(&s->arena, bool, m->params.n + 1);
     for (uint32_t i = 0; i < m->params.n; i++) {
         const Param *p = m->params.at[i];
         dlc_tensor raw, t;
         const char *name = p->path;
         bool found = o->weights && data_read(&s->arena, o->weights, name, &raw, &error);
         for (uint32_t k = 0; k < p->aliases.n && o->weights && !found; k++) found = data_read(&s->arena, o->weights, name = p->aliases.at[k], &raw, &error);
+        value[i] = zeros_of(s, p->type);
         if (found) {
             if (!data_convert(&s->arena, &raw, name, (int)p->type->dtype, (int)p->type->rank, 1, &t, &error)) return session_error(s, "%s", error), false;
             value[i] = to_ir(&t);
-            continue;
+            loaded[i] = known[i] = true;
+        } else if (o->weights && !p->state) {
+            return session_error(s, "%s", error), false;
         }
-        if (o->weights && !p->state) return session_error(s, "%s", error), false;
-        bool known = false;
-        for (uint32_t r = 0; init && r < init->results.n; r++)
-            if (init->results.at[r].param == p) value[i] = initial[r], known = true;
-        if (!known) return session_error(s, "param '%s' has no initial value; give --weights", p->path), false;
     }
-    return true;
+    for (uint32_t i = 0; init && i < init->results.n; i++) known[init->results.at[i].param->index] = true;
+    for (uint32_t i = 0; i < m->params.n; i++)
+        if (!known[i]) return session_error(s, "param '%s' has no initial value; give --weights", m->params.at[i]->path), false;
+    return !init || initial_values(s, o, init, value, loaded);
 }
 
 static bool run_evaluator(Session *s, const RunOptions *o, const char *path)
@@ -278,7 +320,8 @@ int command_run(int argc, char **argv)
 {
     static const Command self = {"run", "dlc run FILE.dl [--fn NAME] [--weights FILE] [ARGUMENT=DATA[:KEY][,scale=X]...]",
                                  "Compile a model, call one of its functions on data, show the results.\n"
-                                 "DATA is a .npy, idx (.gz) or .safetensors file; KEY names a tensor of the last.", NULL};
+                                 "DATA is a .npy, .npz, idx (.gz), .safetensors, .csv or text file, or a folder of images;\n"
+                                 "KEY names a tensor or columns of it. docs/data.md has the formats and their options.", NULL};
     Session s;
     session_begin(&s);
     RunOptions o = {0};
@@ -293,6 +336,7 @@ int command_run(int argc, char **argv)
         {0, "eval", NULL, OPTION_FLAG, &o.eval, "by the reference evaluator: slow, and right"},
         {0, "f64", NULL, OPTION_FLAG, &o.f64, "with --eval: in double"},
     };
+    s.dims = &o.dims;
     uint32_t n = 8 + session_options(&s, options + 8);
     int code = options_parse(&s.arena, &self, options, n, argc, argv, &rest);
     if (code >= 0) return arena_free(&s.arena), code;

@@ -1,4 +1,5 @@
-/* data.c - reading a tensor from a file: idx and .gz here, .npy in npy.c, safetensors with the runtime's reader. */
+/* data.c - reading a tensor from a file: idx and .gz here, .npy in npy.c, .npz in zip.c, safetensors with the runtime's
+ * reader. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,7 +12,7 @@
 #include "host/internal.h"
 #include "runtime/internal.h"
 
-enum { MAX_FILE_GIB = 16 };
+#define MAX_FILE ((size_t)16 << 30)
 
 bool shape_bytes(int dtype, int rank, const int64_t *dim, int64_t *bytes)
 {
@@ -73,7 +74,7 @@ static bool gunzip(Arena *a, const char *path, char **text, size_t *n, const cha
     Str s = {.arena = a};
     char *block = arena_alloc(a, 1 << 18);
     int got;
-    while ((got = gzread(f, block, 1 << 18)) > 0 && s.n < (size_t)MAX_FILE_GIB << 30) str_addn(&s, block, (size_t)got);
+    while ((got = gzread(f, block, 1 << 18)) > 0 && s.n < MAX_FILE) str_addn(&s, block, (size_t)got);
     bool ok = gzclose(f) == Z_OK && got == 0;
     *text = s.at ? s.at : "";
     *n = s.n;
@@ -154,62 +155,25 @@ bool data_parse(Arena *a, const char *path, const char *text, size_t n, dlc_tens
     return bad(a, path, "neither .npy nor idx data", error);
 }
 
+bool data_bytes(Arena *a, const char *path, char **text, size_t *n, const char **error)
+{
+    unsigned char magic[2];
+    FILE *f = fopen(path, "rb");
+    bool gzip = f && fread(magic, 1, 2, f) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+    if (f) fclose(f);
+    return gzip ? gunzip(a, path, text, n, error) : file_read(a, path, MAX_FILE, text, n, error);
+}
+
 bool data_read(Arena *a, const char *path, const char *key, dlc_tensor *t, const char **error)
 {
     unsigned char head[8];
     char *text = NULL;
     size_t n = 0;
     if (!first_bytes(a, path, head, error)) return false;
-    bool gzip = head[0] == 0x1f && head[1] == 0x8b;
+    bool gzip = head[0] == 0x1f && head[1] == 0x8b, zip = !memcmp(head, "PK", 2) && head[2] < 8 && head[3] < 9;
     bool npy = !memcmp(head, "\x93NUMPY", 6), idx = !head[0] && !head[1] && head[2] < 16;
+    if (zip) return file_read(a, path, MAX_FILE, &text, &n, error) && npz_parse(a, path, text, n, key, t, error);
     if (!gzip && !npy && !idx) return safetensors_read(a, path, key, t, error);
-    if (key) return bad(a, path, "only tensors of safetensors files have names", error);
-    if (gzip ? !gunzip(a, path, &text, &n, error) : !file_read(a, path, (size_t)MAX_FILE_GIB << 30, &text, &n, error)) return false;
-    return data_parse(a, path, text, n, t, error);
-}
-
-/* ---- x=FILE[:key][,scale=1/255] ------------------------------------------------------------------------------------------------------ */
-
-static bool parse_scale(const char *text, double *scale)
-{
-    char *end;
-    *scale = strtod(text, &end);
-    if (end == text) return false;
-    if (*end == '/') {
-        const char *below = end + 1;
-        double d = strtod(below, &end);
-        if (end == below || d == 0) return false;
-        *scale /= d;
-    }
-    return *end == 0 && *scale - *scale == 0;
-}
-
-bool data_spec(Arena *a, const char *text, DataSpec *spec, const char **error)
-{
-    const char *equals = strchr(text, '=');
-    *spec = (DataSpec){.scale = 1};
-    if (!equals || equals == text || !equals[1]) {
-        *error = arena_printf(a, "\"%s\": an argument is given as NAME=FILE[:KEY][,scale=1/255]", text);
-        return false;
-    }
-    spec->argument = arena_strndup(a, text, (size_t)(equals - text));
-    char *path = arena_strndup(a, equals + 1, strlen(equals + 1));
-    struct stat st;
-    char *scale = NULL;
-    for (char *p = strstr(path, ",scale="); p; p = strstr(p + 1, ",scale=")) scale = p;
-    if (scale && stat(path, &st)) {
-        *scale = 0;
-        if (!parse_scale(scale + 7, &spec->scale)) {
-            *error = arena_printf(a, "\"%s\": the scale is a number or a fraction, as 1/255", text);
-            return false;
-        }
-        spec->scaled = true;
-    }
-    char *colon = strrchr(path, ':');
-    if (colon && stat(path, &st)) {
-        *colon = 0;
-        spec->key = colon + 1;
-    }
-    spec->path = path;
-    return true;
+    if (key) return bad(a, path, "only tensors of safetensors and .npz files have names", error);
+    return data_bytes(a, path, &text, &n, error) && data_parse(a, path, text, n, t, error);
 }

@@ -76,6 +76,12 @@ static bool convert(const dlc_tensor *from, dlc_tensor *to, const Tensor *source
     return back == v || (v != v && back != back);
 }
 
+bool data_exact(const dlc_tensor *from, dlc_tensor *to)
+{
+    Tensor source = {.dtype = (DType)from->dtype, .data = from->data}, target = {.dtype = (DType)to->dtype, .data = to->data};
+    return convert(from, to, &source, &target, 0);
+}
+
 static bool refuse(Arena *a, const dlc_tensor *from, const char *name, int dtype, int rank, const char *why, const char **error)
 {
     *error = arena_printf(a, "%s: the data is %s, the argument is %s with %d dim%s%s%s", name, data_type(a, from),

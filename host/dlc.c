@@ -124,6 +124,11 @@ int dlc_argument(const dlc_artefact *a, int fn, enum dlc_side side, int i, dlc_a
         info->dim[k] = single && c[0] == RT_CONST ? c[1] : -1;
         info->symbol[k] = single && c[0] == RT_SYM ? (int)c[1] : -1;
     }
+    info->limit = -1;
+    if (side == DLC_INPUT && t->limit != UINT32_MAX) {
+        const int64_t *c = poly_code(f, t->limit);
+        if (c[0] == RT_CONST && c[2] == RT_END) info->limit = c[1];
+    }
     return DLC_OK;
 }
 
@@ -135,6 +140,14 @@ int dlc_param_count(const dlc_artefact *a)
 int dlc_param(const dlc_artefact *a, int i, dlc_param_info *info)
 {
     return a->d->param_info(a->model, i, info);
+}
+
+bool dlc_reads(const dlc_artefact *a, int fn, int param)
+{
+    const RtFunc *f = function(a, fn);
+    for (uint32_t i = 0; f && i < f->nparams; i++)
+        if (f->param[i] == (uint32_t)param) return true;
+    return false;
 }
 
 size_t dlc_dtype_size(int dtype)
@@ -280,6 +293,11 @@ const char *dlc_load_report(dlc_instance *m)
 int dlc_save(dlc_instance *m, const char *path)
 {
     return m->d->save(m->m, path);
+}
+
+int dlc_save_with(dlc_instance *m, const char *path, const bool *leave_out, const char *const *metadata)
+{
+    return m->d->save_with(m->m, path, leave_out, metadata);
 }
 
 int dlc_get(dlc_instance *m, const char *param, void *data, size_t bytes)

@@ -15,6 +15,8 @@
 #ifndef DLC_H
 #define DLC_H
 
+#include <stdbool.h>
+
 #include "runtime/abi.h"
 
 #ifdef __cplusplus
@@ -47,6 +49,7 @@ typedef struct dlc_argument_info {
     int         state;                  /* output: nonzero: the new value of a param or state, not given to the caller */
     int64_t     dim[DLC_MAX_RANK];      /* -1: not a number */
     int         symbol[DLC_MAX_RANK];   /* the function's dim that it is; -1: a number, or computed from dims */
+    int64_t     limit;                  /* input: its elements are indices and must be below it; -1: unchecked, or not a number */
 } dlc_argument_info;
 
 /* NULL: `error` (of cap bytes) says why: no such file, not an artefact, one of another version of dlc. */
@@ -61,6 +64,7 @@ int  dlc_function(const dlc_artefact *a, int fn, dlc_function_info *info);
 int  dlc_argument(const dlc_artefact *a, int fn, enum dlc_side side, int i, dlc_argument_info *info);
 int  dlc_param_count(const dlc_artefact *a);
 int  dlc_param(const dlc_artefact *a, int i, dlc_param_info *info);
+bool dlc_reads(const dlc_artefact *a, int fn, int param);           /* does the function compute from it? */
 
 /* The function's dims from the shapes of all its inputs: fills in those that are -1, and leaves one so that no input
  * shows alone. Says of a wrong dtype, rank or dim what is wrong. */
@@ -84,6 +88,9 @@ int  dlc_load(dlc_instance *m, const char *path);
 int  dlc_load_partial(dlc_instance *m, const char *path);
 const char *dlc_load_report(dlc_instance *m);
 int  dlc_save(dlc_instance *m, const char *path);
+/* ... without the params whose flag is set in leave_out[dlc_param_count] (NULL: all are saved), and with more texts in the
+ * file's metadata: key, value, ..., NULL (NULL: none). */
+int  dlc_save_with(dlc_instance *m, const char *path, const bool *leave_out, const char *const *metadata);
 int  dlc_get(dlc_instance *m, const char *param, void *data, size_t bytes);
 int  dlc_set(dlc_instance *m, const char *param, const void *data, size_t bytes);
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # test_fuzz.sh - every target of tests/fuzz for FUZZ_SECONDS (30). fuzz_KIND.c and fuzz_KIND_MORE.c begin with the
-# repository's files that end in .KIND; what one finds is kept in build/fuzz, with a corpus that the next run goes on from.
+# repository's files that end in .KIND, with the words of KIND.dict if there is one; what one finds is kept in build/fuzz, with a corpus that the next run goes on from.
 set -u
 cd "$(dirname -- "$0")/../.." || exit 1
 . tests/compile.sh
@@ -26,7 +26,9 @@ for source in tests/fuzz/fuzz_*.c; do
         number=$((number + 1))
         cp "$file" "$work/seeds/$number"
     done <"$work/list"
-    if "$build/fuzz/tests/$target" -max_total_time="${FUZZ_SECONDS:-30}" -timeout=20 -rss_limit_mb=3000 -max_len=16384 \
+    words=
+    [ ! -f "tests/fuzz/$kind.dict" ] || words=-dict=tests/fuzz/$kind.dict
+    if "$build/fuzz/tests/$target" $words -max_total_time="${FUZZ_SECONDS:-30}" -timeout=20 -rss_limit_mb=3000 -max_len=16384 \
         -artifact_prefix="$work/" -print_final_stats=1 "$work/corpus" "$work/seeds" >"$work/log" 2>&1
     then
         echo "ok $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log") runs"
