@@ -242,6 +242,7 @@ int command_bench(int argc, char **argv)
         {0, "seconds", "S", OPTION_TEXT, &o.seconds, "at least this long a side, and at least 10 runs (default 3)"},
         {0, "no-compare", NULL, OPTION_FLAG, &o.no_compare, "do not time the unfused form"},
     };
+    s.dims = &o.dims;
     uint32_t n = 6 + session_options(&s, options + 6);
     int code = options_parse(&s.arena, &self, options, n, argc, argv, &rest);
     if (code >= 0) return arena_free(&s.arena), code;

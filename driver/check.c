@@ -8,7 +8,7 @@ int command_check(int argc, char **argv)
     static const Command self = {"check", "dlc check FILE.dl...", "Check models and report every error, without compiling.", NULL};
     Session s;
     session_begin(&s);
-    Option options[20];
+    Option options[24];
     uint32_t n = session_options(&s, options);
     TextList rest = {0};
     int code = options_parse(&s.arena, &self, options, n, argc, argv, &rest);

@@ -107,13 +107,17 @@ int command_compile(int argc, char **argv)
     session_begin(&s);
     const char *out = NULL;
     bool quiet = false;
-    Option options[20] = {
+    TextList dims = {0};
+    s.dims = &dims;
+    Option options[24] = {
         {'o', "output", "OUT", OPTION_TEXT, &out, "where to write; .so, .o or .a, and a .h beside it (default: the stem, here)"},
         {'q', "quiet", NULL, OPTION_FLAG, &quiet, "print nothing on success"},
         {0, "fn", "NAME", OPTION_TEXT, &s.fn, "compile this export alone"},
         {0, "time-passes", NULL, OPTION_FLAG, &s.time_passes, "how long each pass took"},
+        {0, "dim", "NAME=N", OPTION_LIST, &dims, "size of a symbolic dim, for --memory-budget and --explain"},
+        {0, "explain", NULL, OPTION_FLAG, &s.explain, "print what every kernel does, and what the memory goes to"},
     };
-    uint32_t n = 4 + session_options(&s, options + 4);
+    uint32_t n = 6 + session_options(&s, options + 6);
     TextList rest = {0};
     int code = options_parse(&s.arena, &self, options, n, argc, argv, &rest);
     if (code >= 0) return arena_free(&s.arena), code;

@@ -15,14 +15,15 @@ enum { EXIT_OK = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_OURS = 3 };
 
 /* ---- options.c: one description of the options serves parsing and --help -------------------------------------- */
 
-typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_INT, OPTION_LEVEL, OPTION_LIST } OptionKind;    /* LEVEL: 0 to 3 */
+typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_INT, OPTION_LEVEL, OPTION_BYTES, OPTION_CHOICE, OPTION_LIST } OptionKind;
+/* LEVEL: 0 to 3. BYTES: 64M, 1.5GiB. CHOICE: one of the words of `value`, which '|' separates. */
 typedef VEC(const char *) TextList;
 typedef struct Option {
     char        letter;                 /* 0: none */
     const char *name;                   /* without the dashes; NULL: a letter alone */
     const char *value;                  /* placeholder in the help; NULL for a flag */
     OptionKind  kind;
-    void       *into;                   /* bool *, const char **, int *, TextList * */
+    void       *into;                   /* bool *, const char ** (TEXT, CHOICE), int *, int64_t * (BYTES), TextList * */
     const char *help;
 } Option;
 
@@ -42,9 +43,12 @@ typedef struct Session {
     Arena arena;
     Diags diags;
     bool  json;                         /* --json: diagnostics as JSON on stdout */
-    bool  no_fuse, no_plan, time_passes, werror;
-    const char *cpu, *name, *fn, *blas_name;
+    bool  no_fuse, no_plan, time_passes, werror, explain;
+    const char *cpu, *name, *fn, *blas_name, *f32_as;
     int   level;
+    int64_t budget;                     /* --memory-budget; -1: none */
+    TextList *dims;                     /* --dim NAME=N of the subcommand, for the budget; NULL: it has none */
+    int   batch;                        /* of `train`: what an open dim is, for the budget; 0: nothing */
     TextList set;
 } Session;
 
@@ -78,6 +82,7 @@ int command_fmt(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_summary(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_train(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_explain(int argc, char **argv);
 
@@ -88,6 +93,10 @@ void remove_temporary(const TempArtefact *t);
 
 /* summary.c: operations and bytes of one call, as polynomials in the function's dims; NULL on overflow. */
 void func_costs(Arena *a, const ProgramFunc *f, Dim **flops, Dim **bytes);
+/* "2.5 M", or the polynomial where a dim is open, "overflow" for NULL. */
+const char *amount_text(Arena *a, Dim *d, const TextList *dims);
+/* report.c: --explain. */
+void explain_program(Session *s, const Program *p, Str *out);
 /* Value of a polynomial where the dims are given as "NAME=N" texts; false: one is missing. */
 bool dim_with(Dim *d, const TextList *sizes, int64_t *value);
 

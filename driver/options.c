@@ -1,12 +1,14 @@
 /* options.c - options: parsing with getopt_long, and the help text, from one table (see driver.h). */
 #include "driver/driver.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { MAX_OPTIONS = 48, LONG_BASE = 256 };
+enum { MAX_OPTIONS = 64, LONG_BASE = 256 };
 
 static void print_help(const Command *c, const Option *options, uint32_t n)
 {
@@ -50,6 +52,35 @@ static int unknown_option(const Command *c, const Option *options, uint32_t n, c
     if (near) usage_error(c, "unknown option '%s'; did you mean --%s?", text, near);
     else usage_error(c, "unknown option '%s'", text);
     return EXIT_USAGE;
+}
+
+/* "64M", "1.5 GiB": K, M, G and KiB ... are powers of 1024, KB ... of 1000. */
+static bool read_bytes(const char *text, int64_t *bytes)
+{
+    static const struct { const char *name; double scale; } unit[] = {
+        {"", 1}, {"B", 1}, {"K", 0x1p10}, {"KiB", 0x1p10}, {"KB", 1e3}, {"M", 0x1p20}, {"MiB", 0x1p20}, {"MB", 1e6},
+        {"G", 0x1p30}, {"GiB", 0x1p30}, {"GB", 1e9}, {"T", 0x1p40}, {"TiB", 0x1p40}, {"TB", 1e12},
+    };
+    if (!isdigit((unsigned char)*text)) return false;
+    char *end;
+    double v = strtod(text, &end);
+    while (*end == ' ') end++;
+    for (size_t i = 0; i < COUNT(unit); i++) {
+        if (strcasecmp(end, unit[i].name) || !(v * unit[i].scale < 0x1p62)) continue;
+        *bytes = (int64_t)(v * unit[i].scale);
+        return true;
+    }
+    return false;
+}
+
+static bool is_choice(const char *words, const char *text)
+{
+    size_t n = strlen(text);
+    for (const char *at = words; n && at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (!strncmp(at, text, n) && (!at[n] || at[n] == '|')) return true;
+    }
+    return false;
 }
 
 int options_parse(Arena *a, const Command *c, const Option *options, uint32_t n, int argc, char **argv, TextList *rest)
@@ -98,6 +129,15 @@ int options_parse(Arena *a, const Command *c, const Option *options, uint32_t n,
         switch (o->kind) {
         case OPTION_FLAG: *(bool *)o->into = true; break;
         case OPTION_TEXT: *(const char **)o->into = optarg; break;
+        case OPTION_BYTES:
+            if (read_bytes(optarg, o->into)) break;
+            usage_error(c, "--%s wants a number of bytes (64M, 1GiB), not '%s'", o->name, optarg);
+            return EXIT_USAGE;
+        case OPTION_CHOICE:
+            *(const char **)o->into = optarg;
+            if (is_choice(o->value, optarg)) break;
+            usage_error(c, "--%s is %s, not '%s'", o->name, o->value, optarg);
+            return EXIT_USAGE;
         case OPTION_LIST: vec_push(a, (TextList *)o->into, optarg); break;
         case OPTION_INT: case OPTION_LEVEL: {
             char *end;

@@ -15,7 +15,7 @@ bool colour_on(FILE *f)
 
 void session_begin(Session *s)
 {
-    *s = (Session){.level = 2};
+    *s = (Session){.level = 2, .budget = -1};
     s->diags.arena = &s->arena;
 }
 
@@ -46,6 +46,8 @@ uint32_t session_options(Session *s, Option *out)
         {0, "no-fuse", NULL, OPTION_FLAG, &s->no_fuse, "every operator its own kernel (to measure what fusion gives)"},
         {0, "no-plan", NULL, OPTION_FLAG, &s->no_plan, "every value its own memory"},
         {0, "blas", "openblas", OPTION_TEXT, &s->blas_name, "large products by OpenBLAS, which the artefact then needs"},
+        {0, "f32-as", "f64", OPTION_CHOICE, &s->f32_as, "compile the whole program in double"},
+        {0, "memory-budget", "BYTES", OPTION_BYTES, &s->budget, "at most that much workspace (64M, 1GiB): computes values again instead of keeping them"},
         {0, "werror", NULL, OPTION_FLAG, &s->werror, "warnings are errors"},
         {0, "json", NULL, OPTION_FLAG, &s->json, "print what a program can read"},
     };
@@ -86,9 +88,8 @@ static Module *read_ir(Session *s, const char *path)
     return m;
 }
 
-Module *session_frontend(Session *s, const char *path)
+static Module *compile_model(Session *s, const char *path)
 {
-    if (is_ir_path(path)) return read_ir(s, path);
     FrontendOptions o = {.name = s->name, .only = s->fn};
     o.set = arena_alloc_array(&s->arena, s->set.n + 1, sizeof *o.set);
     for (uint32_t i = 0; i < s->set.n; i++) {
@@ -101,6 +102,13 @@ Module *session_frontend(Session *s, const char *path)
         o.set[o.nset++].value = eq + 1;
     }
     return frontend_compile(&s->arena, &s->diags, path, &o);
+}
+
+Module *session_frontend(Session *s, const char *path)
+{
+    Module *m = is_ir_path(path) ? read_ir(s, path) : compile_model(s, path);
+    if (m && s->f32_as) retype_f32_as_f64(m);
+    return m;
 }
 
 Module *session_passes(Session *s, const char *path, const char *after)
@@ -147,6 +155,27 @@ static bool check_names(Session *s, const Module *m)
     return true;
 }
 
+/* A dim's size: as --dim says it, or its upper bound, or the batch. */
+static bool largest(void *user, const Atom *sym, int64_t *value)
+{
+    const Session *s = user;
+    if (s->dims && given_dim(s->dims, sym->name, value)) return true;
+    *value = sym->hi < INT64_MAX ? sym->hi : s->batch;
+    return *value > 0;
+}
+
+static Module *within_budget(Session *s, Module *m, const CodegenOptions *o)
+{
+    const char *error = NULL;
+    VEC(const char *) names = {0};
+    for (uint32_t i = 0; i < m->funcs.n; i++)
+        for (uint32_t k = 0; k < m->funcs.at[i]->dims.n; k++) vec_push(&s->arena, &names, dim_as_sym(m->funcs.at[i]->dims.at[k])->name);
+    if (s->dims && !check_dims(s, s->dims, names.at, names.n)) return NULL;
+    m = budget_fit(&s->arena, m, o, s->budget, largest, s, &error);
+    if (!m) session_error(s, "%s", error);
+    return m;
+}
+
 Program *session_program(Session *s, const char *path, CodegenOptions *o)
 {
     if (s->blas_name && strcmp(s->blas_name, "openblas")) {
@@ -157,8 +186,14 @@ Program *session_program(Session *s, const char *path, CodegenOptions *o)
     Module *m = session_passes(s, path, NULL);
     if (!m || !check_names(s, m)) return NULL;
     const char *error = NULL;
+    if (s->budget >= 0 && !(m = within_budget(s, m, o))) return NULL;
     Program *p = program_build(&s->arena, m, o, &error);
     if (!p) session_error(s, "%s: %s", path, error);
+    if (p && s->explain && !s->json) {                  /* with --json stdout is for programs */
+        Str out = {.arena = &s->arena};
+        explain_program(s, p, &out);
+        fputs(out.at, stdout);
+    }
     return p;
 }
 

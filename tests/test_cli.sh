@@ -48,7 +48,7 @@ try "a value for a flag" 2 "json takes no value" "$dlc" gate.dl --json=yes
 try "a number that is none" 2 "threads wants a whole number, not 'two'" "$dlc" run gate.dl --threads=two
 try "a negative number" 2 "threads wants a whole number" "$dlc" run gate.dl --threads=-1
 try "a level over 3" 2 "O is 0 to 3, not '4'" "$dlc" gate.dl -O4
-try "an unknown pass" 2 "no pass 'fuze'; there are: frontend inline autodiff simplify" "$dlc" inspect gate.dl --after=fuze
+try "an unknown pass" 2 "no pass 'fuze'; there are: frontend inline raise autodiff simplify" "$dlc" inspect gate.dl --after=fuze
 for command in check fmt run summary bench inspect; do
     try "$command without a model" 2 "which model" "$dlc" "$command"
 done
