@@ -36,12 +36,34 @@ report "embed/digits.c reads a digit" reads
 report "embed/digits.c names a missing file" names_missing
 report "demo.sh reads 97.5 % of the digits" demo
 
-# The MLP of the language page without its training: at most 64 KiB stripped, without weights.
-small() {
-    grep -v '^opt = ' "$models/mlp.dl" | sed '/^export train/,$d' >"$tmp/small.dl"
-    "$dlc" "$tmp/small.dl" -o "$tmp/small.so" && strip "$tmp/small.so" && wc -c <"$tmp/small.so" && [ "$(wc -c <"$tmp/small.so")" -le 65536 ]
+# The whole training step inside an application; where the compiler has sanitizers, under them.
+trains() {
+    "$dlc" "$models/mlp.dl" --set features=64 --set hidden=96 -o "$tmp/mlp.so" || return 1
+    sanitize=
+    echo 'int main(void) { return 0; }' >"$tmp/empty.c"
+    $cc -fsanitize=address,undefined "$tmp/empty.c" -o "$tmp/empty" 2>/dev/null && "$tmp/empty" && sanitize=-fsanitize=address,undefined
+    $cc -std=c11 -Wall -Wextra -Wpedantic -Werror $sanitize -I"$tmp" "$models/embed/train_digits.c" "$tmp/mlp.so" -o "$tmp/train_digits" &&
+        "$tmp/train_digits" "$models/data/digits.safetensors" "$tmp/trained.safetensors" >"$tmp/out" && cat "$tmp/out" &&
+        grep -Eq '^test accuracy (9[5-9]|100)' "$tmp/out" && [ -s "$tmp/trained.safetensors" ]
 }
-report "mlp.dl takes at most 64 KiB" small
+short_training() { [ "$(wc -l <"$models/embed/train_digits.c")" -le 40 ]; }
+cut_short() {   # a cut file of digits
+    head -c 50000 "$models/data/digits.safetensors" >"$tmp/cut.safetensors"
+    "$tmp/train_digits" "$tmp/cut.safetensors" "$tmp/x.safetensors" >"$tmp/out" 2>&1
+    [ $? = 2 ] && grep -q usage "$tmp/out"
+}
+report "embed/train_digits.c trains the MLP" trains
+report "embed/train_digits.c has at most 40 lines" short_training
+report "embed/train_digits.c refuses a cut file" cut_short
+
+# The MLP of the language reference, without weights, stripped: at most 64 KiB, with its training step 96 KiB.
+small() {       # MODEL BYTES
+    "$dlc" "$1" -o "$tmp/small.so" && strip "$tmp/small.so" && wc -c <"$tmp/small.so" && [ "$(wc -c <"$tmp/small.so")" -le "$2" ]
+}
+sed '/^export fn evaluate/,$d; /^host = /d; s/lr = host/lr = rate/' "$models/mlp.dl" >"$tmp/step.dl"
+sed '/^export train/,$d; /^opt = /d; /^host = /d' "$models/mlp.dl" >"$tmp/infer.dl"
+report "mlp.dl without its step takes at most 64 KiB" small "$tmp/infer.dl" 65536
+report "mlp.dl with its step takes at most 96 KiB" small "$tmp/step.dl" 98304
 
 if ! "$python" -c 'import numpy' 2>/dev/null; then
     skip "models against the evaluator" "no Python packages (NumPy) in $python"
