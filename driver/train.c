@@ -77,9 +77,21 @@ static bool find_evaluate(Training *r)
     return true;
 }
 
+/* A step without an update is a mistake. */
+static bool check_step(Training *r)
+{
+    dlc_function_info f;
+    dlc_argument_info result;
+    dlc_function(r->artefact, r->step, &f);
+    for (int i = 0; i < f.noutputs; i++)
+        if (dlc_argument(r->artefact, r->step, DLC_OUTPUT, i, &result) == DLC_OK && result.state) return true;
+    session_error(r->s, "%s changes no param, so there is nothing to train; an optimizer's `update(grad(loss, net))` would", f.name);
+    return false;
+}
+
 static bool find_functions(Training *r)
 {
-    return find_step(r) && find_evaluate(r);
+    return find_step(r) && check_step(r) && find_evaluate(r);
 }
 
 /* --dim NAME=N: of one of the two functions. */
@@ -320,7 +332,7 @@ static bool find_outputs(Training *r)
 
 /* ---- a run ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* What a signal handler can reach. */
+/* The one thing that a signal handler can reach. */
 static volatile sig_atomic_t interrupted;
 static void interrupt(int signal) { interrupted = signal; }
 
@@ -358,6 +370,8 @@ static bool prepare(Training *r, TrainView *view)
     if (ok && c->resume) ok = train_resume(r->train, c->force, &error);
     if (!ok) return session_error(r->s, "%s", error), false;
     if (c->resume) return !c->force || set_states(r);
+    if (!c->quiet && access(c->checkpoint, F_OK) == 0)
+        train_view_note(view, arena_printf(&r->s->arena, "%s is of an earlier run and will be replaced; --resume would go on from it", c->checkpoint));
     return load_weights(r) && set_states(r);
 }
 

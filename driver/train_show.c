@@ -268,7 +268,7 @@ static void print_result_json(TrainView *v, const Train *t, TrainEnd end, double
     str_json(&out, t->o.out, strlen(t->o.out));
     str_add(&out, ", \"checkpoint\": ");
     str_json(&out, t->o.checkpoint, strlen(t->o.checkpoint));
-    for (uint32_t i = 0; i < t->tables.n; i++) {
+    for (uint32_t i = 0; i < t->tables.n && t->validation_batch; i++) {        /* not where nothing was left to do */
         const TrainTable *table = &t->tables.at[i];
         str_add(&out, ", ");
         str_json(&out, table->name, strlen(table->name));
@@ -290,10 +290,13 @@ static void print_result(TrainView *v, const Train *t, TrainEnd end, double seco
     if (t->skipped) str_fmt(&line, " (%lld skipped)", (long long)t->skipped);
     str_fmt(&line, ", %.1f s", t->seconds);
     if (seconds > 0 && run > 0) str_fmt(&line, ", %.0f examples/s", (double)run / seconds);
-    if (t->monitor >= 0 && t->best_step) {
+    if (t->keeps_best && t->best_step) {
         str_fmt(&line, ", best %s ", t->metrics.at[t->monitor].name);
         train_number(&line, t->best);
         str_fmt(&line, " in epoch %lld", (long long)t->best_epoch);
+    } else if (t->monitor >= 0 && t->history.n) {
+        str_fmt(&line, ", %s ", t->metrics.at[t->monitor].name);
+        train_number(&line, t->history.at[t->history.n - 1].value[t->monitor]);
     }
     if (end == TRAIN_EARLY) str_fmt(&line, ", stopped early (not better for %lld periods)", (long long)t->o.patience);
     if (stat(t->o.out, &st) == 0) str_fmt(&line, "; %s %s", t->o.out, size_text(&v->s->arena, (double)st.st_size));
@@ -315,6 +318,6 @@ void train_view_end(TrainView *v, const Train *t, TrainEnd end, double seconds)
     }
     if (v->c->plot || (!v->c->quiet && isatty(STDOUT_FILENO) && t->history.n > 1)) print_curves(t);
     if (v->c->quiet || end == TRAIN_FAILED) return;
-    for (uint32_t i = 0; i < t->tables.n && t->history.n; i++) print_table(&t->tables.at[i]);
+    for (uint32_t i = 0; i < t->tables.n && t->validation_batch; i++) print_table(&t->tables.at[i]);
     print_result(v, t, end, seconds);
 }

@@ -66,8 +66,9 @@ static Go validate(Train *t)
     clear_sums(t, true);
     t->validating = true;
     t->validation_batch = 0;
-    t->validation_batches = dataset_batches(t->o.validation, t->o.batch);
-    Batches *b = batches_open(t->o.validation, &(BatchOptions){.size = t->o.batch, .seed = t->o.seed, .prefetch = true}, &error);
+    int64_t fixed = dataset_batch_size(t->o.validation), size = fixed > 0 ? fixed : t->o.batch;
+    t->validation_batches = dataset_batches(t->o.validation, size);
+    Batches *b = batches_open(t->o.validation, &(BatchOptions){.size = size, .seed = t->o.seed, .prefetch = true}, &error);
     Batch batch;
     Go go = b ? GO_ON : fail(t, "validation: %s", error);
     while (go == GO_ON && batches_next(b, &batch, &error)) {

@@ -94,6 +94,16 @@ report "--quiet prints nothing" quiet
 try "--help" 0 '^      --resume .*go on from the checkpoint' "$dlc" train --help
 report "nothing but what was asked for is written" test "$(ls json | tr '\n' ' ')" = "net.checkpoint.safetensors net.safetensors "
 
+on_terminal() {         # SETTING: the bar, the curves at the end, and colour unless NO_COLOR is set
+    mkdir -p terminal
+    (cd terminal && env "$1" LC_ALL=C.UTF-8 python3 "$root/tests/py/train_tools.py" terminal "$dlc" train ../net.dl x=../data.st:x y=../data.st:y --batch 16 --validation 0.2 --epochs 200) >terminal.txt || return 1
+    esc=$(printf '\033')
+    grep -q "epoch [0-9]*/200 \[=*>* *\] [0-9]*/[0-9].*$esc\[K" terminal.txt && grep -q 'loss: .* training,  o validation' terminal.txt || return 1
+    if [ "$1" = NO_COLOR=1 ]; then ! grep -q "$esc\[1m" terminal.txt; else grep -q "$esc\[1mval_loss" terminal.txt; fi
+}
+report "a terminal: a bar, curves, colour" on_terminal NO_COLOR=
+report "... without colour where NO_COLOR is set" on_terminal NO_COLOR=1
+
 # ---- the same bits
 
 again() { train "$@" >/dev/null && same plain/net.checkpoint.safetensors "$1/net.checkpoint.safetensors" && cmp plain/net.safetensors "$1/net.safetensors"; }
@@ -186,6 +196,7 @@ try "an input without data" 1 'y' bad x=data.st:x
 try "weights over the data" 1 'data.safetensors is written, but it is also data to read' sh -c "cp data.st data.safetensors; '$dlc' train net.dl x=data.safetensors:x y=data.st:y -o data.safetensors"
 try "weights of another name" 1 'weights are .safetensors files' bad x=data.st:x y=data.st:y -o net.dl
 try "no training step" 1 'has no `export train fn`' sh -c "printf 'export fn f(x: f32[B]) -> f32 = sum(x)\n' >no.dl; '$dlc' train no.dl x=data.st:x"
+try "a step that changes nothing" 1 'infer changes no param' bad x=data.st:x --step infer
 try "an unknown metric" 1 "no metric 'val_acuracy' to monitor; did you mean 'val_accuracy'" train bad --monitor val_acuracy
 try "no data" 2 'which data' "$dlc" train net.dl
 try "an unknown dim" 1 "no dim 'T'" bad x=data.st:x y=data.st:y --dim T=4
