@@ -104,7 +104,8 @@ void grad_rsqrt(Grad *g)
 /* 1 - y^2 */
 void grad_tanh(Grad *g)
 {
-    Node *slope = g_binary(g, OP_sub, g_number(g, 1, g->y->type), g_binary(g, OP_mul, g->y, g->y));
+    Node *square = g_binary(g, OP_mul, g->y, g->y);
+    Node *slope = g_binary(g, OP_sub, g_number(g, 1, g->y->type), square);
     g->dx[0] = g_binary(g, OP_mul, g->dy, slope);
 }
 
@@ -179,7 +180,8 @@ void grad_pow(Grad *g)
 void grad_max(Grad *g)
 {
     Node *a = arg(g, 0), *b = arg(g, 1), *zero = g_zeros(g, g->y->type);
-    Node *shared = g_select(g, g_binary(g, OP_eq, a, b), g_scale(g, g->dy, 0.5), g->dy);
+    Node *tie = g_binary(g, OP_eq, a, b), *half = g_scale(g, g->dy, 0.5);
+    Node *shared = g_select(g, tie, half, g->dy);
     if (g->wanted[0]) g->dx[0] = g_select(g, g_binary(g, OP_eq, g->y, a), shared, zero);
     if (g->wanted[1]) g->dx[1] = g_select(g, g_binary(g, OP_eq, g->y, b), shared, zero);
 }

@@ -31,7 +31,8 @@ static Node *product_of_others(Grad *g, Node *x, uint32_t axis)
         if (after) start[axis] = hi[axis] = g_dim(g, 1);
         else lo[axis] = g_dim(g, 1);
         Node *less = g_binary(g, OP_sub, all, g_number(g, 1, x->type));
-        side[after] = g_binary(g, OP_add, g_pad(g, g_slice(g, less, start, step, length), lo, hi), g_number(g, 1, x->type));
+        Node *part = g_pad(g, g_slice(g, less, start, step, length), lo, hi);
+        side[after] = g_binary(g, OP_add, part, g_number(g, 1, x->type));
     }
     return g_binary(g, OP_mul, side[0], side[1]);
 }
@@ -56,7 +57,8 @@ static Node *grad_of_product(Grad *g)
     Type *moved = last->type;
     dim[kept] = merged;
     Node *others = product_of_others(g, g_reshape(g, last, kept + 1, dim), kept);
-    return g_binary(g, OP_mul, g_repeat(g, g->dy, axes, t), g_transpose(g, ir_reshape(g->f, others, moved, g->y->span), inverse));
+    Node *each = g_repeat(g, g->dy, axes, t);
+    return g_binary(g, OP_mul, each, g_transpose(g, ir_reshape(g->f, others, moved, g->y->span), inverse));
 }
 
 void grad_reduce(Grad *g)
@@ -264,12 +266,14 @@ void grad_window(Grad *g)
         won = g_number(g, -1, numbers);
         for (int64_t n = elements; n-- > 0;) {
             place_in_window(g, n, k);
-            won = g_select(g, g_binary(g, OP_eq, window_element(g, x, k, fill), g->y), g_number(g, (double)n, numbers), won);
+            Node *here = g_binary(g, OP_eq, window_element(g, x, k, fill), g->y);
+            won = g_select(g, here, g_number(g, (double)n, numbers), won);
         }
     }
     for (int64_t n = 0; n < elements; n++) {
         place_in_window(g, n, k);
-        Node *d = won ? g_select(g, g_binary(g, OP_eq, won, g_number(g, (double)n, won->type)), g->dy, g_zeros(g, g->y->type)) : g->dy;
+        Node *here = won ? g_binary(g, OP_eq, won, g_number(g, (double)n, won->type)) : NULL;
+        Node *d = won ? g_select(g, here, g->dy, g_zeros(g, g->y->type)) : g->dy;
         Node *back = put_element(g, d, k);
         if (g->error || !back) return;
         g->dx[0] = g->dx[0] ? g_binary(g, OP_add, g->dx[0], back) : back;
@@ -357,7 +361,8 @@ void grad_top_k(Grad *g)
         start[axis] = g_dim(g, i), length[axis] = g_dim(g, 1);
         Node *at = ir_broadcast(g->f, g_slice(g, index, start, step, length), position->type, same, g->y->span);
         Node *d = ir_broadcast(g->f, g_slice(g, g->dy_of[0], start, step, length), x, same, g->y->span);
-        Node *back = g_select(g, g_binary(g, OP_eq, position, at), d, g_zeros(g, x));
+        Node *here = g_binary(g, OP_eq, position, at);
+        Node *back = g_select(g, here, d, g_zeros(g, x));
         g->dx[0] = g->dx[0] ? g_binary(g, OP_add, g->dx[0], back) : back;
     }
 }

@@ -140,7 +140,8 @@ void grad_take_along(Grad *g)
     uint8_t same[MAX_RANK];
     for (uint32_t i = 0; i < x->rank; i++) same[i] = (uint8_t)i;
     Type *positions = type_with_dtype(m, x, ids->type->dtype);
-    Node *here = g_binary(g, OP_eq, ir_node(g->f, OP_iota, 0, NULL, &along, positions, g->y->span), ir_broadcast(g->f, ids, positions, same, g->y->span));
+    Node *position = ir_node(g->f, OP_iota, 0, NULL, &along, positions, g->y->span);
+    Node *here = g_binary(g, OP_eq, position, ir_broadcast(g->f, ids, positions, same, g->y->span));
     g->dx[0] = g_select(g, here, ir_broadcast(g->f, g->dy, x, same, g->y->span), g_zeros(g, x));
 }
 
@@ -192,7 +193,8 @@ void grad_scatter(Grad *g)
         Node *of_x = g_select(g, g_binary(g, OP_eq, g->y, x), one, none);
         Node *result = ir_node(g->f, OP_gather, 2, (Node *[]){g->y, ids}, &rows, NULL, g->y->span);
         Node *won = g_binary(g, OP_eq, result, values);
-        Node *winners = scatter(g, RED_sum, of_x, ids, g_select(g, won, g_number(g, 1, values->type), g_zeros(g, values->type)));
+        Node *count = g_number(g, 1, values->type), *nothing = g_zeros(g, values->type);
+        Node *winners = scatter(g, RED_sum, of_x, ids, g_select(g, won, count, nothing));
         d = g_binary(g, OP_div, d, winners);
         if (g->wanted[0]) g->dx[0] = g_binary(g, OP_mul, d, of_x);
         Node *taken = g->wanted[2] ? ir_node(g->f, OP_gather, 2, (Node *[]){d, ids}, &rows, NULL, g->y->span) : NULL;
