@@ -182,10 +182,13 @@ void explain_program(Session *s, const Program *p, Str *out)
         r.stored = arena_array(r.arena, uint32_t, r.f->func->nodes_made + 1);
         for (uint32_t b = 0; b < r.f->buffers.n; b++)
             if (r.f->buffers.at[b].value) r.stored[r.f->buffers.at[b].value->id] = b + 1;
-        str_fmt(out, "%s: %u kernels\n", r.f->func->name, r.f->steps.n);
+        str_fmt(out, "%s: %u kernel%s\n", r.f->func->name, r.f->steps.n, r.f->steps.n == 1 ? "" : "s");
         kernels(&r);
         peak(&r);
         kept(&r);
         str_char(out, '\n');
     }
+    Report r = {.s = s, .arena = &s->arena};
+    for (uint32_t i = 0; i < p->module->remarks.n; i++)
+        str_fmt(out, "%s (%s)\n", p->module->remarks.at[i].text, place(&r, p->module->remarks.at[i].span));
 }

@@ -38,7 +38,7 @@ int find_function(Session *s, const dlc_artefact *a, const char *name)
 }
 
 /* The tensor for argument `name` of this dtype and rank, from its NAME=FILE... on the command line. */
-static bool read_argument(Session *s, const RunOptions *o, const char *name, int dtype, int rank, dlc_tensor *t)
+static bool read_argument(Session *s, const RunOptions *o, const char *name, int dtype, int rank, const int64_t *dim, dlc_tensor *t)
 {
     const char *error = NULL;
     for (uint32_t i = 0; i < o->data.n; i++) {
@@ -46,9 +46,9 @@ static bool read_argument(Session *s, const RunOptions *o, const char *name, int
         dlc_tensor raw;
         if (!data_spec(&s->arena, o->data.at[i], &spec, &error)) return session_error(s, "%s", error), false;
         if (strcmp(spec.argument, name)) continue;
-        if (!data_read(&s->arena, spec.path, spec.key, &raw, &error) ||
-            !data_convert(&s->arena, &raw, name, dtype, rank, spec.scale, t, &error))
-            return session_error(s, "%s", error), false;
+        bool ok = data_read(&s->arena, spec.path, spec.key, &raw, &error);
+        if (ok) data_flatten(&raw, rank, dim);
+        if (!ok || !data_convert(&s->arena, &raw, name, dtype, rank, spec.scale, t, &error)) return session_error(s, "%s", error), false;
         return true;
     }
     session_error(s, "argument '%s' has no data; give %s=FILE[:key]", name, name);
@@ -139,7 +139,7 @@ static bool call(Session *s, const RunOptions *o, dlc_artefact *a, dlc_instance 
     if (encoded ? !encode_arguments(s, o, a, fn, dims, info.ninputs, in) : !check_names(s, o, names, (size_t)info.ninputs)) return false;
     for (int i = 0; i < info.ninputs; i++) {
         dlc_argument(a, fn, DLC_INPUT, i, &arg);
-        if (!encoded && !read_argument(s, o, arg.name, arg.dtype, arg.rank, &in[i])) return false;
+        if (!encoded && !read_argument(s, o, arg.name, arg.dtype, arg.rank, arg.dim, &in[i])) return false;
         in_data[i] = in[i].data;
     }
     char error[512];
@@ -290,7 +290,11 @@ static bool run_evaluator(Session *s, const RunOptions *o, const char *path)
         if (arg->role == ARG_PARAM) {
             in[i] = params[arg->param->index];
         } else if (arg->role == ARG_INPUT) {
-            if (!read_argument(s, o, arg->name, (int)arg->node->type->dtype, (int)arg->node->type->rank, &t)) return false;
+            const Type *type = arg->node->type;
+            int64_t dim[MAX_RANK];
+            for (uint32_t k = 0; k < type->rank; k++)
+                if (!dim_is_const(type->dim[k], &dim[k])) dim[k] = -1;
+            if (!read_argument(s, o, arg->name, (int)type->dtype, (int)type->rank, dim, &t)) return false;
             in[i] = to_ir(&t);
         } else {
             in[i] = (Tensor){.dtype = DT_i64, .data = arg->role == ARG_SEED ? (void *)&seed : (void *)&zero};

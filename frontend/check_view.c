@@ -178,5 +178,10 @@ Value bi_precision(Check *c, Call *k)
     Type *t;
     if (!arg_instance(c, k) || !arg_type(c, k, 1, &t)) return v_error();
     if (t->rank || (t->dtype != DT_bf16 && t->dtype != DT_f16 && t->dtype != DT_f32)) return bad_arg(c, k, 1, "bf16, f16 or f32");
+    if (t->dtype == DT_f32) return k->arg[0];
+    Remark r = {arena_printf(c->a, "precision(%s): still computed in f32", dtype_name(t->dtype)), user_place(c, k->span)};
+    for (uint32_t i = 0; i < c->m->remarks.n; i++)
+        if (!memcmp(&c->m->remarks.at[i].span, &r.span, sizeof r.span)) return k->arg[0];
+    vec_push(c->a, &c->m->remarks, r);
     return k->arg[0];
 }

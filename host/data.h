@@ -48,6 +48,9 @@ bool data_read(Arena *a, const char *path, const char *key, dlc_tensor *t, const
 /* The shape that an argument wants, where the data lacks nothing but 1-dims: they are put in where `dim` says 1 (-1: any
  * number). Elements stay. False if it cannot be; *t is then as it was. */
 bool data_fit(dlc_tensor *t, int rank, const int64_t *dim);
+/* More dims than the argument has: the last ones become one, where that is what its last dim says (images as rows of pixels).
+ * Else nothing changes. dim: -1: any number. */
+void data_flatten(dlc_tensor *t, int rank, const int64_t *dim);
 /* As the argument `name` of this dtype and rank wants it: missing 1-dims come behind the shape, numbers are converted if
  * each of them stays what it is. With a scale that is not 1, to a float type only: times the scale, rounded once. */
 bool data_convert(Arena *a, const dlc_tensor *from, const char *name, int dtype, int rank, double scale, dlc_tensor *to, const char **error);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "host/internal.h"
 #include "ir/ir.h"
 
@@ -30,6 +31,17 @@ bool data_fit(dlc_tensor *t, int rank, const int64_t *dim)
     t->rank = rank;
     memcpy(t->dim, fitted, sizeof t->dim);
     return true;
+}
+
+void data_flatten(dlc_tensor *t, int rank, const int64_t *dim)
+{
+    int64_t last = 1;
+    if (rank < 1 || t->rank <= rank || dim[rank - 1] < 0) return;
+    for (int i = rank - 1; i < t->rank; i++)
+        if (!size_mul(last, t->dim[i], &last)) return;
+    if (last != dim[rank - 1]) return;
+    t->dim[rank - 1] = last;
+    t->rank = rank;
 }
 
 static bool is_int(int dtype)

@@ -251,12 +251,16 @@ struct Func {
     Span        span;
 };
 
+/* What the compiler did otherwise than the model asked for, for --explain. */
+typedef struct Remark { const char *text; Span span; } Remark;
+
 struct Module {
     Arena      *arena;
     Diags      *diags;                  /* for spans; may be NULL */
     const char *name;                   /* prefix of the artefact's names */
     VEC(Func *) funcs;                  /* exports, then "init": the initial values, if any */
     VEC(Param *) params;                /* in order of path discovery */
+    VEC(Remark) remarks;                /* not part of the text form */
     struct DimTable  *dims;
     struct TypeTable *types;
 };

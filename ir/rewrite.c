@@ -268,5 +268,9 @@ Module *module_clone(Arena *a, const Module *m)
         for (uint32_t k = 0; k < p->aliases.n; k++) vec_push(a, &q->aliases, clone_text(&c, p->aliases.at[k]));
     }
     for (uint32_t i = 0; i < m->funcs.n; i++) clone_func(&c, m->funcs.at[i], c.to->funcs.at[i]);
+    for (uint32_t i = 0; i < m->remarks.n; i++) {
+        Remark r = {clone_text(&c, m->remarks.at[i].text), m->remarks.at[i].span};
+        vec_push(a, &c.to->remarks, r);
+    }
     return c.to;
 }

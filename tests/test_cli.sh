@@ -28,7 +28,7 @@ DL
 
 five_examples() { "$dlc" >out && [ "$(grep -c '^  dlc ' out)" = 5 ]; }
 report "dlc alone prints five examples" five_examples
-commands="check fmt run summary bench inspect explain"
+commands="check fmt run train summary bench inspect explain"
 lists_commands() { "$dlc" --help >out && for c in $commands; do grep -q "^  $c " out || { echo "no $c"; return 1; }; done; }
 report "--help lists every command" lists_commands
 for command in compile $commands; do

@@ -94,6 +94,8 @@ as_primitives() {
     "$python" "$root/tests/py/compare.py" "$tmp/O2.safetensors" "$tmp/O0.safetensors" --rtol 1e-10 --atol 1e-12
 }
 report "attention's gradient is that of the primitives" as_primitives
+printf 'net = Linear(4, 2)\nexport fn f(x: f32[B, 4]) -> (y: f32[B, 2]) = precision(net, bf16)(x)\n' >"$tmp/precise.dl"
+try "--explain names a precision that is not used" 0 'precision.bf16.: still computed in f32 .*precise.dl:2' "$dlc" "$tmp/precise.dl" --explain -o "$tmp/precise.so"
 in_f64() {    # MODEL EXPORT INPUTS OPTIONS...
     model=$1 export=$2 inputs=$3
     shift 3
