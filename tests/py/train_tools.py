@@ -6,9 +6,12 @@
   train_tools.py same A B              the tensors of two safetensors files are the same bytes, under the same names
   train_tools.py interrupt SIGNAL PATTERN COMMAND...    run COMMAND, send it SIGNAL after a line that has PATTERN, print what it
                                        prints, exit with its code
+  train_tools.py terminal COMMAND...   run COMMAND on a terminal of 80 columns, print what it writes there, exit with its code
   train_tools.py mutants FILE FOLDER N         N damaged copies of a checkpoint: its training state changed, or the file cut
 """
 import json
+import os
+import pty
 import random
 import re
 import signal
@@ -75,6 +78,20 @@ def interrupt(name, pattern, command):
     return code
 
 
+def terminal(command):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvp(command[0], command)
+    text = b""
+    try:
+        while piece := os.read(fd, 4096):
+            text += piece
+    except OSError:                                     # the other side is closed
+        pass
+    sys.stdout.write(text.decode(errors="replace"))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def mutate(source, text):
     """A training state that a person or a disk might have spoilt."""
     state = json.loads(text)
@@ -117,6 +134,8 @@ elif sys.argv[1] == "same":
     same(sys.argv[2], sys.argv[3])
 elif sys.argv[1] == "interrupt":
     sys.exit(interrupt(sys.argv[2], sys.argv[3], sys.argv[4:]))
+elif sys.argv[1] == "terminal":
+    sys.exit(terminal(sys.argv[2:]))
 elif sys.argv[1] == "mutants":
     mutants(sys.argv[2], sys.argv[3], int(sys.argv[4]))
 else:
