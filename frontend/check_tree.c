@@ -154,17 +154,34 @@ static bool leaves_of(Check *c, Value v, const char *path, Span at, Leaves *out,
 
 bool tree_leaves(Check *c, Value v, Span at, Leaves *out) { return leaves_of(c, v, "", at, out, 0); }
 
+/* Of a module: a list with the names of its params. Of a list of modules: such a list each; what they share is with the
+ * first of them. */
+static Value like_layer(Walk *w, Value v, const Value **leaf, uint32_t depth)
+{
+    Leaves own = {0};
+    List *l = NULL;
+    if (is_list(v) && depth <= MAX_LIST_DEPTH) {
+        l = list_new(w->c, v.list->n, w->at);
+        for (uint32_t i = 0; l && i < l->n; i++) l->at[i] = like_layer(w, v.list->at[i], leaf, depth + 1);
+        if (l) l->name = v.list->name;
+    } else {
+        w->out = &own;
+        walk_value(w, v, "", depth);
+        l = list_new(w->c, own.at.n, w->at);
+        for (uint32_t i = 0; l && i < l->n; i++) l->at[i] = *(*leaf)++;
+        if (l) l->name = own.name.at;
+    }
+    if (!l) return v_error();
+    return v.kind == V_TUPLE ? v_tuple(l) : v_list(l);
+}
+
 static Value like(Check *c, Value v, const Value **leaf, Span at)
 {
     if (is_tensor(v)) return *(*leaf)++;
-    Leaves own = {0};
     List *l = NULL;
     if (is_layer(c, v)) {
-        instance_places(c, v, true, false, at, &own);
-        l = list_new(c, own.at.n, at);
-        for (uint32_t i = 0; l && i < l->n; i++) l->at[i] = *(*leaf)++;
-        if (l) l->name = own.name.at;
-        return l ? v_list(l) : v_error();
+        Walk w = {.c = c, .params = true, .seen = map_new(c->a), .at = at};
+        return like_layer(&w, v, leaf, 0);
     }
     if (is_list(v)) {
         l = list_new(c, v.list->n, at);
