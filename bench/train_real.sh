@@ -43,7 +43,7 @@ train models/regression.dl --set steps=12900 --csv "$tmp/california_housing_trai
 test_of models/regression.dl --fn score "x=$tmp/california_housing_test.csv" "y=$tmp/california_housing_test.csv:median_house_value"
 
 heading "mlp.dl: MNIST"
-train models/mlp.dl "x=$(mnist train images-idx3),scale=1/255" "y=$(mnist train labels-idx1)" --epochs 15 --batch 128 --plateau host.rate=0.3,2 --monitor loss
+train models/mlp.dl "x=$(mnist train images-idx3),scale=1/255" "y=$(mnist train labels-idx1)" --epochs 12 --batch 256 --validation 0.05 --monitor val_accuracy --plateau host.rate=0.2,1
 test_of models/mlp.dl --fn evaluate "x=$(mnist t10k images-idx3),scale=1/255" "y=$(mnist t10k labels-idx1)"
 
 heading "lenet.dl: MNIST, 10 epochs"
