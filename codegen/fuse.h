@@ -54,6 +54,13 @@ bool kernel_can_fail(const Kernel *k);
 bool gives_initial_values(const Func *f);                /* it is the function `init`: its results are the runtime's to place */
 bool result_unchanged(const Func *f, const Result *r);  /* it is its param as it came */
 
+/* append.c: before fusion, the starts of updates of params are checked in steps of their own. */
+void check_starts(Func *f);
+bool is_checked_start(const Node *n);                   /* in range, or 0 and a fault: it is stored */
+bool is_append(const Func *f, const Node *n);           /* a dupdate that gives a param its new value, and could be in place */
+Dim *start_limit(Module *m, const Node *n);             /* a dupdate's start must be below it; NULL: overflow */
+bool start_is_proven(const Func *f, const Node *start, const Dim *limit);     /* lower.c: by such a step, or at the entry */
+
 /* merge.c: elementwise steps that write params become one where they touch the same tensors. After order_steps, while every
  * step has a kernel of its own. */
 void merge_updates(Arena *a, ProgramFunc *f, Fusion *fu);

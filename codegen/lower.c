@@ -145,18 +145,24 @@ static uint32_t add_load(Lower *l, Node *n, Dim *const *at, uint32_t pred)
 /* ---- values that index --------------------------------------------------------------------------------------------------- */
 
 /* Is it an argument, seen through views, that the entry of the call has checked against `limit`? */
-static bool checked_at_entry(Lower *l, const Node *ids, Dim *limit)
+static bool checked_at_entry(const Func *f, const Node *ids, const Dim *limit)
 {
     while (ids->op == OP_reshape || ids->op == OP_broadcast || ids->op == OP_transpose || ids->op == OP_slice) ids = ids->arg[0];
     if (ids->op != OP_arg) return false;
-    const Arg *arg = &l->fu->func->args.at[ids->attr.arg];
+    const Arg *arg = &f->args.at[ids->attr.arg];
     return arg->is_index && arg->limit == limit;
+}
+
+bool start_is_proven(const Func *f, const Node *start, const Dim *limit)
+{
+    return (is_checked_start(start) && start->arg[0]->type->dim[0] == limit) || checked_at_entry(f, start, limit);
 }
 
 uint32_t fault_site(Fusion *fu, const Node *user, const char *what)
 {
     Diags *d = fu->func->module->diags;
-    FaultSite site = {arena_printf(fu->arena, "%s: %s", op_name(user->op), what), user->span};
+    Op op = is_checked_start(user) ? OP_dupdate : user->op;
+    FaultSite site = {arena_printf(fu->arena, "%s: %s", op_name(op), what), user->span};
     if (d && user->span.file) {
         uint32_t line, column;
         diag_position(d, user->span, &line, &column);
@@ -174,7 +180,7 @@ static Dim *index_value(Lower *l, Node *ids, Dim *const *at, Dim *limit, uint32_
     uint32_t v = value(l, ids, at, pred);
     *ok = pred;
     if (l->why) return NULL;
-    if (!checked_at_entry(l, ids, limit)) {
+    if (!start_is_proven(l->fu->func, ids, limit)) {
         uint32_t number = fault_site(l->fu, user, "index out of range");
         uint32_t check = add_inst(l, (Inst){.kind = K_check, .dtype = DT_bool, .nargs = 1, .arg = {v}, .at = limit, .site = number, .pred = NO_INST, .span = user->span});
         *ok = add_and(l, pred, check);
@@ -635,6 +641,32 @@ static bool make_space(Lower *l, Dim **sink_at)
     return true;
 }
 
+static bool is_proven_append(const Func *f, const Node *n)
+{
+    if (!is_append(f, n)) return false;
+    const Dim *limit = start_limit(f->module, n);
+    return limit && start_is_proven(f, n->arg[2], limit);
+}
+
+/* An update of a param in place runs over the values alone, and stores them behind the start. */
+static bool make_append_space(Lower *l, Node *n, Dim **value_at, Dim **sink_at)
+{
+    Dim *limit = start_limit(l->m, n);
+    uint32_t axis_put = n->attr.axis, ok = NO_INST;
+    for (uint32_t i = 0; i < n->type->rank; i++) value_at[i] = sink_at[i] = axis(l, AXIS_PARALLEL, n->arg[1]->type->dim[i]);
+    Dim *start = index_value(l, n->arg[2], NULL, limit, NO_INST, n, &ok);
+    sink_at[axis_put] = start ? dim_add(l->m, start, value_at[axis_put]) : NULL;
+    return sink_at[axis_put] != NULL;
+}
+
+/* Is one of the values that the group stores only written in part? */
+static bool appends(const Func *f, const Group *g)
+{
+    bool some = !g->core && !g->reduction && is_proven_append(f, g->sink);
+    for (uint32_t i = 0; i < g->more.n; i++) some |= is_proven_append(f, g->more.at[i]);
+    return some;
+}
+
 static void add_store(Lower *l, Node *sink, uint32_t v, Dim *at)
 {
     vec_push(l->arena, &l->operands, sink);
@@ -646,16 +678,21 @@ Kernel *lower_group(Arena *a, Fusion *fu, const Group *g, Node ***operands, cons
 {
     if (is_routine(g->sink)) return lower_routine(a, fu, g->sink, operands, why);
     Lower l = {.arena = a, .fu = fu, .g = g, .m = fu->func->module, .memo = map_new(a)};
-    Dim *sink_at[MAX_RANK];
+    Dim *sink_at[MAX_RANK], *value_at[MAX_RANK];
     l.k = arena_new(a, Kernel);
     l.k->module = l.m;
     l.k->span = g->core ? g->core->span : g->sink->span;
-    if (!make_space(&l, sink_at)) {
+    bool append = appends(fu->func, g);
+    if (append && g->more.n) {
+        *why = "one of its stores is of a part";
+        return NULL;
+    }
+    if (append ? !make_append_space(&l, g->sink, value_at, sink_at) : !make_space(&l, sink_at)) {
         *why = "its elements are not those of the kernel one to one";
         return NULL;
     }
     l.sink_at = g->more.n ? sink_at : NULL;
-    uint32_t v = value(&l, g->sink, sink_at, NO_INST), *more = arena_array(a, uint32_t, g->more.n + 1);
+    uint32_t v = append ? value(&l, g->sink->arg[1], value_at, NO_INST) : value(&l, g->sink, sink_at, NO_INST), *more = arena_array(a, uint32_t, g->more.n + 1);
     for (uint32_t i = 0; i < g->more.n; i++) more[i] = value(&l, g->more.at[i], sink_at, NO_INST);
     Dim *at = index_linear(l.m, g->sink->type, sink_at);
     if (!l.why && !at) l.why = "an address overflows";

@@ -259,6 +259,7 @@ static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, cons
     if (!o->no_fuse) split_large_sums(f);
     one_get_a_member(f);
     make_results_stored(f);
+    check_starts(f);
     *where = f->span;
     NodeList staged = {0};
     ProgramFunc *pf;
@@ -266,6 +267,7 @@ static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, cons
     for (bool ordered = false; !ordered;) {             /* each round stages one result more, at least */
         bool *stage = arena_array(a, bool, f->results.n + 1), *whole = arena_array(a, bool, f->nodes_made + 1);
         for (uint32_t i = 0; i < staged.n; i++) whole[staged.at[i]->id] = true;
+        for (uint32_t i = 0; i < f->body.nodes.n; i++) whole[f->body.nodes.at[i]->id] |= is_checked_start(f->body.nodes.at[i]);
         pf = make_steps(a, f, !o->no_fuse, whole, &fu, error, where);
         if (!pf) return NULL;
         ordered = order_steps(a, pf, stage);

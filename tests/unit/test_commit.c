@@ -139,6 +139,21 @@ static const Program1 programs[] = {
      "  %0 = input \"x\" : f32[B,N] %1 = param \"n\" : i64[] %2 = const 3 : i64[] %3 = add %1, %2 : i64[] %4 = const 8 : i64[]\n"
      "  %5 = mod %3, %4 : i64[] %6 = param \"w\" : f32[N] %7 = gather %6, %5 {axis = 0} : f32[] %8 = broadcast %7 {axes = []} : f32[N]\n"
      "  %9 = mul %6, %8 : f32[N] return \"at\" %7, \"n\" %5 -> \"n\", \"w\" %9 -> \"w\" }", 8},
+    {"rows put behind a place that is kept", HEAD
+     "state \"c\" : f32[N,M] state \"t\" : i64[] func export @f(B) {\n"
+     "  %0 = input \"x\" : f32[B,N] %1 = slice %0 {start = [0, 0], step = [1, 1]} : f32[3,M] %2 = param \"c\" : f32[N,M] %3 = param \"t\" : i64[]\n"
+     "  %4 = tanh %1 : f32[3,M] %5 = dupdate %2, %4, %3 {axis = 0} : f32[N,M] %6 = const 3 : i64[] %7 = add %3, %6 : i64[]\n"
+     "  %8 = reduce %5 {kind = max, axes = [0]} : f32[M] return \"y\" %8, \"c\" %5 -> \"c\", \"t\" %7 -> \"t\" }", 0},
+    {"columns put into two states", HEAD
+     "state \"c\" : f32[N,M] state \"d\" : f32[N,M] state \"t\" : i32[] func export @f(B) {\n"
+     "  %0 = input \"x\" : f32[B,N] %1 = slice %0 {start = [2, 0], step = [1, 1]} : f32[1,N] %2 = reshape %1 : f32[N,1] %3 = param \"c\" : f32[N,M]\n"
+     "  %4 = param \"d\" : f32[N,M] %5 = param \"t\" : i32[] %6 = dupdate %3, %2, %5 {axis = 1} : f32[N,M] %7 = exp %2 : f32[N,1]\n"
+     "  %8 = dupdate %4, %7, %5 {axis = 1} : f32[N,M] %9 = const 1 : i32[] %10 = add %5, %9 : i32[] %11 = mul %6, %8 : f32[N,M]\n"
+     "  %12 = sub %3, %4 : f32[N,M] return \"y\" %11, \"old\" %12, \"c\" %6 -> \"c\", \"d\" %8 -> \"d\", \"t\" %10 -> \"t\" }", 0},
+    {"a state's own rows put elsewhere in it", HEAD
+     "state \"c\" : f32[N,M] state \"t\" : i64[] func export @f(B) {\n"
+     "  %0 = input \"x\" : f32[B,N] %1 = param \"c\" : f32[N,M] %2 = param \"t\" : i64[] %3 = slice %1 {start = [1, 0], step = [1, 1]} : f32[3,M]\n"
+     "  %4 = dupdate %1, %3, %2 {axis = 0} : f32[N,M] %5 = const 1 : i64[] %6 = add %2, %5 : i64[] return \"c\" %4 -> \"c\", \"t\" %6 -> \"t\" }", 33 * 5 * 4},
 };
 
 static void replace_all(Str *s, const char *text, int64_t n, int64_t m)
@@ -413,6 +428,43 @@ static void failures_change_nothing(void **state)
     }
 }
 
+static const char room[] = HEAD
+    "state \"c\" : f32[8] state \"t\" : i64[] func export @f() {\n"
+    "  %0 = input \"x\" : f32[8] %1 = slice %0 {start = [0], step = [1]} : f32[3] %2 = param \"c\" : f32[8] %3 = param \"t\" : i64[]\n"
+    "  %4 = dupdate %2, %1, %3 {axis = 0} : f32[8] %5 = const 3 : i64[] %6 = add %3, %5 : i64[] %7 = reduce %4 {kind = sum, axes = [0]} : f32[]\n"
+    "  return \"sum\" %7, \"c\" %4 -> \"c\", \"t\" %6 -> \"t\" }\n"
+    "func @init() { %0 = const 0.0 : f32[8] %1 = const 0 : i64[] return \"c\" %0 -> \"c\", \"t\" %1 -> \"t\" }";
+
+/* What is put behind the end, or before the beginning, changes nothing, not even the place. */
+static void no_room_changes_nothing(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < COUNT(targets); t++) {
+        if (!runs_here(targets[t])) continue;
+        World w = {.what = targets[t]};
+        uint64_t seed = 1;
+        w.m = must_read_ir(&w.arena, room);
+        w.f = w.m->funcs.at[0];
+        for (uint32_t i = 0; i < w.m->params.n; i++) w.value[i] = make_tensor(&w.arena, w.m->params.at[i]->type, 0, &seed);
+        compile(&w, room, targets[t], true);
+        assert_int_equal(w.program->funcs.at[0]->copied, 0);
+        dlc_instance *m = instance(&w, 1);
+        float x[8] = {1, 2, 3}, want[8] = {1, 2, 3, 1, 2, 3}, c[8];
+        Tensor in = {DT_f32, 1, {8}, x}, out[MAX_ARGS];
+        for (int i = 0; i < 2; i++) assert_int_equal(call(&w, m, "f", 0, &in, out), DLC_OK);
+        expect_failure(&w, m, x, DLC_BAD_INDEX, "f: test.ir:5: dupdate: index out of range");
+        for (int64_t at = -2; at < 0; at++) {
+            assert_int_equal(dlc_set(m, "t", &at, sizeof at), DLC_OK);
+            expect_failure(&w, m, x, DLC_BAD_INDEX, "f: test.ir:5: dupdate: index out of range");
+        }
+        assert_int_equal(dlc_get(m, "c", c, sizeof c), DLC_OK);
+        assert_memory_equal(c, want, sizeof c);
+        dlc_destroy(m);
+        dlc_close(w.artefact);
+        arena_free(&w.arena);
+    }
+}
+
 /* ---- files -------------------------------------------------------------------------------------------------------------- */
 
 /* `average` begins as a copy of the weights, `noise` is drawn from the seed. */
@@ -511,6 +563,7 @@ static void resuming(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(against_the_evaluator), cmocka_unit_test(failures_change_nothing), cmocka_unit_test(resuming)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(against_the_evaluator), cmocka_unit_test(failures_change_nothing),
+                                       cmocka_unit_test(no_room_changes_nothing), cmocka_unit_test(resuming)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
