@@ -83,6 +83,8 @@ int command_inspect(int argc, char **argv);
 int command_summary(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_train(int argc, char **argv);
+int command_generate(int argc, char **argv);
+int command_tokenize(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_explain(int argc, char **argv);
 

@@ -17,6 +17,8 @@ static const Command commands[] = {
     {"fmt", "dlc fmt [--check] FILE.dl...", "Format models in place; `-` formats stdin to stdout.", command_fmt},
     {"run", "dlc run FILE.dl [--fn NAME] [--weights FILE] [ARGUMENT=DATA[:KEY][,scale=X]...]", "Compile a model, call one of its functions on data, show the results.", command_run},
     {"train", "dlc train FILE.dl NAME=FILE... [--epochs N] [-o FILE.safetensors]", "Train a model on data; checkpoints, resuming, curves.", command_train},
+    {"generate", "dlc generate FILE.dl --weights FILE --tokenizer FILE [--prompt TEXT]", "Continue a text with a decoder model.", command_generate},
+    {"tokenize", "dlc tokenize TOKENIZER [FILE]", "Turn text into token ids, or ids into text.", command_tokenize},
     {"summary", "dlc summary FILE.dl", "Show functions, shapes, params, floating-point operations and memory.", command_summary},
     {"bench", "dlc bench FILE.dl [--fn NAME] [--dim NAME=N...]", "Time a function beside the machine's limits, fused against unfused.", command_bench},
     {"inspect", "dlc inspect FILE.dl [--ast | --ir [--after=PASS] | --kernels | --plan | --header | --llvm | --asm]", "Show what the compiler makes of a model, at any stage.", command_inspect},
