@@ -1,9 +1,7 @@
 /* generate.c - the loop of `dlc generate`: append the prompt, choose a token, append it, and so on; text as it comes. */
 #include "host/generate.h"
 
-#include <string.h>
-
-#include "base/json.h"
+#include "host/stream.h"
 
 typedef struct Generation {
     Arena                 *arena;
@@ -16,8 +14,8 @@ typedef struct Generation {
     void    *ids;                       /* as append takes them */
     float   *logits, *last;             /* all that append gives; of the last token */
     void   **out, **no_out;             /* append's and restart's outputs: the logits, and states, which are not given */
-    Str      pending, piece;            /* text that may be part of a character, or of `stop` */
-    bool     closed;
+    TextStream text;
+    Str      piece;                     /* of one token */
 } Generation;
 
 static bool failed(const char **error, const char *text)
@@ -92,60 +90,6 @@ static int append(Generation *g, const int32_t *ids, int64_t n)
     return dlc_call(g->m, g->append, &n, (const void *[]){g->ids}, g->out);
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------------------- */
-
-/* Bytes at the end that may be the beginning of a character. */
-static size_t cut_character(const char *at, size_t n)
-{
-    for (size_t back = 1; back <= 3 && back <= n; back++) {
-        unsigned char c = (unsigned char)at[n - back];
-        if ((c & 0xC0) == 0x80) continue;
-        size_t whole = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
-        return whole > back ? back : 0;
-    }
-    return 0;
-}
-
-/* ... of the stop text. */
-static size_t cut_stop(const char *at, size_t n, const char *stop)
-{
-    size_t len = strlen(stop);
-    for (size_t k = len - 1 < n ? len - 1 : n; k > 0; k--)
-        if (!memcmp(at + n - k, stop, k)) return k;
-    return 0;
-}
-
-static const char *find_stop(const char *at, size_t n, const char *stop)
-{
-    size_t len = strlen(stop);
-    for (size_t i = 0; i + len <= n; i++)
-        if (!memcmp(at + i, stop, len)) return at + i;
-    return NULL;
-}
-
-static void put(Generation *g, size_t n)
-{
-    if (n && !g->closed && g->o->write) g->closed = !g->o->write(g->o->user, g->pending.at, n);
-    if (n) memmove(g->pending.at, g->pending.at + n, g->pending.n - n);
-    g->pending.n -= n;
-}
-
-/* Text that is certain. true: the stop text has come. */
-static bool put_text(Generation *g, const char *at, size_t n, bool over)
-{
-    str_addn(&g->pending, at, n);
-    const char *stop = g->o->stop && *g->o->stop ? g->o->stop : NULL;
-    const char *found = stop && g->pending.n ? find_stop(g->pending.at, g->pending.n, stop) : NULL;
-    if (found) {
-        put(g, (size_t)(found - g->pending.at));
-        g->pending.n = 0;
-        return true;
-    }
-    size_t keep = over || !g->pending.n ? 0 : cut_character(g->pending.at, g->pending.n), held = over || !stop || !g->pending.n ? 0 : cut_stop(g->pending.at, g->pending.n, stop);
-    put(g, g->pending.n - (held > keep ? held : keep));
-    return false;
-}
-
 /* ---- the loop ------------------------------------------------------------------------------------------------------------- */
 
 static bool continue_text(Generation *g, int32_t before, GenerateResult *r, const char **error)
@@ -163,8 +107,8 @@ static bool continue_text(Generation *g, int32_t before, GenerateResult *r, cons
         g->piece.n = 0;
         tokenizer_piece(g->t, before, id, &g->piece);
         before = id;
-        if (put_text(g, g->piece.at ? g->piece.at : "", g->piece.n, false)) r->end = GENERATE_stop;
-        else if (g->closed) r->end = GENERATE_closed;
+        if (stream_add(&g->text, g->piece.at ? g->piece.at : "", g->piece.n)) r->end = GENERATE_stop;
+        else if (g->text.closed) r->end = GENERATE_closed;
         if (r->end != GENERATE_tokens || i + 1 == g->o->tokens) break;
         int status = append(g, &id, 1);
         if (status == DLC_BAD_INDEX || status == DLC_BAD_DIM) {     /* no room behind the tokens that are there */
@@ -174,14 +118,15 @@ static bool continue_text(Generation *g, int32_t before, GenerateResult *r, cons
         }
         if (status) return failed(error, arena_printf(g->arena, "%s", dlc_error(g->m)));
     }
-    put_text(g, "", 0, true);
+    stream_end(&g->text);
     return true;
 }
 
 bool generate(Arena *a, dlc_artefact *artefact, dlc_instance *m, Tokenizer *t, const char *prompt, size_t n, const GenerateOptions *o,
               GenerateResult *r, const char **error)
 {
-    Generation g = {.arena = a, .artefact = artefact, .m = m, .t = t, .o = o, .pending = {.arena = a}, .piece = {.arena = a}};
+    Generation g = {.arena = a, .artefact = artefact, .m = m, .t = t, .o = o, .piece = {.arena = a}};
+    g.text = (TextStream){.pending = {.arena = a}, .stop = o->stop, .write = o->write, .user = o->user};
     IdList ids = {0};
     *r = (GenerateResult){.end = GENERATE_tokens};
     if (!find_functions(&g, error) || !tokenizer_encode(t, prompt, n, true, &ids, error)) return false;
@@ -195,8 +140,8 @@ bool generate(Arena *a, dlc_artefact *artefact, dlc_instance *m, Tokenizer *t, c
     if (status == DLC_BAD_DIM) return failed(error, arena_printf(a, "the prompt's %u tokens do not fit into the model: %s", ids.n, dlc_error(m)));
     if (status) return failed(error, arena_printf(a, "%s", dlc_error(m)));
     double read = time_now();
-    if (!o->only_new && o->write && n) g.closed = !o->write(o->user, prompt, n);
-    bool ok = g.closed || continue_text(&g, n ? ids.at[ids.n - 1] : tokenizer_begin(t), r, error);
+    if (!o->only_new && o->write && n) g.text.closed = !o->write(o->user, prompt, n);
+    bool ok = g.text.closed || continue_text(&g, n ? ids.at[ids.n - 1] : tokenizer_begin(t), r, error);
     r->prompt_tokens = ids.n;
     r->prompt_seconds = read - start;
     r->seconds = time_now() - read;
