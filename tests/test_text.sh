@@ -124,6 +124,7 @@ report "llama2.c: one word of 200,000 letters" round_trip "$story" long
 head -c 100000 "$data/text/tinyshakespeare.txt" >play
 report "GPT-2: a play comes back" round_trip "$gpt2" play
 report "llama2.c: a play comes back" round_trip "$story" play
+report "GPT-2: Shakespeare's plays are 338,025 tokens, as nanoGPT counts them" same 338025 "$dlc" tokenize "$gpt2" --count "$data/text/tinyshakespeare.txt"
 report "llama2.c: a prompt" same "1 403 407 261 378" "$dlc" tokenize "$story" --marks --text "Once upon a time"
 for n in 0 3 4 6000 6226; do
     head -c $n "$story" >cut.bin
