@@ -443,13 +443,21 @@ static bool match_tensor(Check *c, const TypeExpr *t, DType want, Value *v, Rest
 
 /* ---- values against declared types ------------------------------------------------------------------------ */
 
-static bool is_module_tree(Check *c, Value v, int depth)
+/* An instance, or a list of layers: instances and functions, nested; *found: there is an instance. */
+static bool is_layers(Check *c, Value v, int depth, bool *found)
 {
-    if (v.kind == V_INSTANCE) return true;
+    if (v.kind == V_INSTANCE) *found = true;
+    if (v.kind == V_INSTANCE || (depth && is_callable(c, v) && !is_list(v))) return true;
     if (!is_list(v) || depth > MAX_LIST_DEPTH) return false;
     for (uint32_t i = 0; i < v.list->n; i++)
-        if (!step(c, 1, (Span){0}) || !is_module_tree(c, v.list->at[i], depth + 1)) return false;
+        if (!step(c, 1, (Span){0}) || !is_layers(c, v.list->at[i], depth + 1, found)) return false;
     return true;
+}
+
+static bool is_module_tree(Check *c, Value v)
+{
+    bool found = false;
+    return is_layers(c, v, 0, &found) && (found || !v.list->n);
 }
 
 static bool fits_kind(Check *c, const char *kind, Value v)
@@ -460,7 +468,7 @@ static bool fits_kind(Check *c, const char *kind, Value v)
     if (!strcmp(kind, "list"))   return is_list(v);
     if (!strcmp(kind, "type"))   return v.kind == V_TYPE;
     if (!strcmp(kind, "fn"))     return is_callable(c, v);
-    if (!strcmp(kind, "module")) return is_module_tree(c, v, 0);
+    if (!strcmp(kind, "module")) return is_module_tree(c, v);
     if (!strcmp(kind, "dim"))    return is_whole(v) && value_dim(c, v)->hi >= 0;
     return v.kind == V_BOOL || v.kind == V_REL || (is_tensor(v) && v.kind == V_TENSOR && v.node->type->dtype == DT_bool && !v.node->type->rank);
 }
