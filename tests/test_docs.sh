@@ -1,7 +1,7 @@
 #!/bin/sh
 # test_docs.sh - what the documentation shows works.
 #   ```dl   every block is a program that `dlc check` accepts
-#   ```sh   the blocks of README.md, docs/tutorial.md, docs/capi.md, docs/train.md and docs/text.md are run, page by page in order, in an empty folder with
+#   ```sh   the blocks of README.md, docs/tutorial.md, docs/capi.md, docs/train.md, docs/text.md and docs/gallery.md are run, page by page in order, in an empty folder with
 #           a link to models/ and with dlc on PATH; a ```dl, ```c or ```py block whose first line is a comment that names a file is
 #           that file
 # Also: links between the pages lead somewhere. Uses DLC (default build/dlc), CC. Reports as tests/run.py reads.
@@ -51,7 +51,7 @@ run_page() {
     rm -rf "$tmp/page"
     return $status
 }
-for page in README.md docs/tutorial.md docs/capi.md docs/train.md docs/text.md; do
+for page in README.md docs/tutorial.md docs/capi.md docs/train.md docs/text.md docs/gallery.md; do
     report "$page: commands" run_page "$page"
 done
 

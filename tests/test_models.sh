@@ -1,5 +1,5 @@
 #!/bin/sh
-# test_models.sh - the models in models/: each compiles, gives what the evaluator gives, and the digits are read.
+# test_models.sh - the models in models/: each compiles, applications in C build and run, the digits are read. test_zoo.py has more.
 # Uses DLC (default build/dlc), PYTHON (default python3, with NumPy), CC. Reports as tests/run.py reads.
 . "$(dirname -- "$0")/lib.sh"
 python=${PYTHON:-python3}
@@ -7,13 +7,12 @@ cc=${CC:-cc}
 export PYTHONDONTWRITEBYTECODE=1
 models=$root/models
 
-# Every model passes the checker and becomes a shared object.
-compiles() {
-    "$dlc" check "$1" && "$dlc" "$1" -o "$tmp/$2.so" && [ -s "$tmp/$2.so" ] && [ -s "$tmp/$2.h" ]
-}
+# Every model becomes a shared object; the seconds are for the reader.
+compiles() { "$dlc" "$1" -o "$tmp/$2.so" && [ -s "$tmp/$2.so" ] && [ -s "$tmp/$2.h" ]; }
 for file in "$models"/*.dl; do
     stem=$(basename "$file" .dl)
     report "models/$stem.dl compiles" compiles "$file" "$stem"
+    sed -n 's/^.*, \([0-9]*\) ms$/  \1 ms/p' "$tmp/log"
 done
 
 # Applications in C, with plain cc.
