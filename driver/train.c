@@ -35,10 +35,10 @@ static bool ends_with(const char *s, const char *end)
 
 /* ---- functions ------------------------------------------------------------------------------------------------------------- */
 
-/* The only `export train fn`, or --step. */
+/* --step; without it the only `export train fn`, or the one called `step`. */
 static bool find_step(Training *r)
 {
-    const char *only = NULL;
+    const char *one = NULL;
     Str all = {.arena = &r->s->arena};
     uint32_t n = 0;
     if (r->c->step) {
@@ -49,10 +49,10 @@ static bool find_step(Training *r)
         const Func *f = r->module->funcs.at[i];
         if (!f->exported || !f->train) continue;
         str_fmt(&all, "%s%s", n++ ? ", " : "", f->name);
-        only = f->name;
+        if (n == 1 || !strcmp(f->name, "step")) one = f->name;
     }
-    if (n == 1) {
-        r->step = dlc_find(r->artefact, only);
+    if (n == 1 || (n && !strcmp(one, "step"))) {
+        r->step = dlc_find(r->artefact, one);
         return true;
     }
     if (n) session_error(r->s, "which training step? --step NAME; there are: %s", all.at);
@@ -439,7 +439,7 @@ int command_train(int argc, char **argv)
         {0, "validate", "NAME=FILE", OPTION_LIST, &c.validate, "data for `export fn evaluate` (FILE alone with --csv)"},
         {0, "validation", "FRACTION", OPTION_TEXT, &c.validation, "... or this part of the training data: 0.1"},
         {0, "augment", "WHAT", OPTION_LIST, &c.augment, "flip, crop=4, rotate=10, cutout=8, mixup=0.2 (docs/data.md)"},
-        {0, "step", "NAME", OPTION_TEXT, &c.step, "the training step, where there are several"},
+        {0, "step", "NAME", OPTION_TEXT, &c.step, "the training step, where there are several (default: step)"},
         {0, "evaluate", "NAME", OPTION_TEXT, &c.evaluate, "the function that validates (default: evaluate)"},
         {0, "epochs", "N", OPTION_INT, &c.epochs, "times through the data (default 10)"},
         {0, "steps", "N", OPTION_INT, &c.steps, "batches in all, instead of epochs"},

@@ -196,6 +196,13 @@ try "an input without data" 1 'y' bad x=data.st:x
 try "weights over the data" 1 'data.safetensors is written, but it is also data to read' sh -c "cp data.st data.safetensors; '$dlc' train net.dl x=data.safetensors:x y=data.st:y -o data.safetensors"
 try "weights of another name" 1 'weights are .safetensors files' bad x=data.st:x y=data.st:y -o net.dl
 try "no training step" 1 'has no `export train fn`' sh -c "printf 'export fn f(x: f32[B]) -> f32 = sum(x)\n' >no.dl; '$dlc' train no.dl x=data.st:x"
+# Several steps: `step`, or the one named.
+{ cat net.dl; echo 'export train fn other(x: f32[B, 4], y: i32[B]) -> (other_loss: f32) { l = cross_entropy(net(x), y); opt.update(grad(l, net)); return l }'; } >two.dl
+two() { "$dlc" train "$1" x=data.st:x y=data.st:y --epochs 1; }
+try "of several training steps, step" 0 ' loss [0-9]' two two.dl
+try "... or the one that is named" 0 ' other_loss [0-9]' "$dlc" train two.dl x=data.st:x y=data.st:y --epochs 1 --step other
+sed 's/train fn step/train fn first/' two.dl >none.dl
+try "... or a question" 1 'which training step. --step NAME; there are: first, other' two none.dl
 try "a step that changes nothing" 1 'infer changes no param' bad x=data.st:x --step infer
 try "an unknown metric" 1 "no metric 'val_acuracy' to monitor; did you mean 'val_accuracy'" train bad --monitor val_acuracy
 try "no data" 2 'which data' "$dlc" train net.dl
