@@ -256,6 +256,12 @@ static int64_t copied_bytes(const ProgramFunc *f, const NodeList *staged)
 
 static ProgramFunc *build_func(Arena *a, Program *p, Map *by_text, Func *f, const CodegenOptions *o, const char **error, Span *where)
 {
+    for (uint32_t i = 0; i < f->body.nodes.n; i++)
+        if (f->body.nodes.at[i]->op == OP_loop) {
+            *where = f->body.nodes.at[i]->span;
+            *error = "loops are not compiled yet";
+            return NULL;
+        }
     if (!o->no_fuse) split_large_sums(f);
     one_get_a_member(f);
     make_results_stored(f);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CALL_DEPTH = 32 };
+enum { MAX_CALL_DEPTH = 64 };
 #define MAX_LIVE ((int64_t)4 << 30)             /* bytes a call may use */
 
 /* ---- errors ---- */
@@ -68,7 +68,7 @@ static void buffer_drop(Eval *e, Buffer *b)
     free(b);
 }
 
-static void value_drop(Eval *e, Value *v)
+void value_drop(Eval *e, Value *v)
 {
     for (uint32_t i = 0; i < v->nmembers; i++) buffer_drop(e, v->member[i].buffer);
     buffer_drop(e, v->buffer);
@@ -190,8 +190,7 @@ static DType stored(const Eval *e, DType t)
     return e->as_f64 && dtype_is_float(t) ? DT_f64 : t;
 }
 
-/* dtype, dims and count of a value of type t. */
-static bool value_shape(Eval *e, Type *t, Value *v)
+bool value_shape(Eval *e, Type *t, Value *v)
 {
     memset(v, 0, sizeof *v);
     if (t->kind == TYPE_TUPLE) {
@@ -289,8 +288,6 @@ RULE(get)
     return true;
 }
 
-static bool run(Eval *e, Value *results);
-
 RULE(call)
 {
     Func *f = n->attr.callee;
@@ -306,8 +303,8 @@ RULE(call)
         if (!dim_now(e, to[i], &dims[i])) return false;
     for (uint32_t i = 0; i < n->nargs; i++) args[i] = *arg[i];
     Eval inner = { .arena = e->arena, .f = f, .dims = dims, .as_f64 = e->as_f64, .live = e->live, .limit = e->limit,
-                   .args = args, .depth = e->depth + 1 };
-    bool ok = run(&inner, results);
+                   .args = args, .depth = e->depth + 1, .max_iterations = e->max_iterations };
+    bool ok = eval_run(&inner, results);
     e->live = inner.live;
     for (uint32_t i = 0; ok && i < f->results.n; i++)
         (f->results.n == 1 ? out : &out->member[i])->buffer = results[i].buffer;
@@ -394,8 +391,7 @@ static bool check_indices(Eval *e)
     return true;
 }
 
-/* Evaluate e->f from e->args and e->dims. Results hold references of their own. */
-static bool run(Eval *e, Value *results)
+bool eval_run(Eval *e, Value *results)
 {
     const Func *f = e->f;
     uint32_t n = f->body.nodes.n, most = 0;
@@ -489,14 +485,20 @@ static bool bind(Eval *e, const Tensor *inputs, int64_t *dims)
 bool ir_eval(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims, bool as_f64, Tensor *results,
              const char **error)
 {
+    return ir_eval_bounded(a, f, inputs, dims, as_f64, MAX_ITERATIONS, results, error);
+}
+
+bool ir_eval_bounded(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims, bool as_f64,
+                     int64_t max_iterations, Tensor *results, const char **error)
+{
     int64_t *known = arena_array(a, int64_t, (size_t)f->dims.n + 1);
     for (uint32_t i = 0; i < f->dims.n; i++) known[i] = dims ? dims[i] : -1;
-    Eval e = {.arena = a, .f = f, .dims = known, .as_f64 = as_f64, .limit = MAX_LIVE};
+    Eval e = {.arena = a, .f = f, .dims = known, .as_f64 = as_f64, .limit = MAX_LIVE, .max_iterations = max_iterations};
     Value *args = arena_array(a, Value, (size_t)f->args.n + 1), *out = arena_array(a, Value, (size_t)f->results.n + 1);
     bool ok = bind(&e, inputs, known);
     for (uint32_t i = 0; ok && i < f->args.n; i++) ok = value_of_tensor(&e, &inputs[i], &args[i]);
     e.args = args;
-    ok = ok && run(&e, out);
+    ok = ok && eval_run(&e, out);
     for (uint32_t i = 0; ok && i < f->results.n; i++) tensor_of_value(&e, &out[i], &results[i]);
     for (uint32_t i = 0; i < f->results.n; i++) value_drop(&e, &out[i]);
     for (uint32_t i = 0; i < f->args.n; i++) value_drop(&e, &args[i]);

@@ -37,7 +37,8 @@ typedef struct Eval {
     const char *error;
     const Node *node;                   /* the one that is evaluated */
     const Value *args;                  /* of the function */
-    uint32_t depth;                     /* of calls */
+    uint32_t depth;                     /* of calls and loops */
+    int64_t  max_iterations;            /* of a loop without a length */
     VEC(Buffer *) temps;                /* freed after each node */
 } Eval;
 
@@ -49,6 +50,7 @@ bool  eval_fail(Eval *e, const char *fmt, ...) PRINTF(2, 3);    /* false; the no
 bool  dim_now(Eval *e, Dim *d, int64_t *v);
 void *value_alloc(Eval *e, Value *v);               /* memory for v's elements; NULL: e->error says why */
 void *value_data(const Value *v);
+void  value_drop(Eval *e, Value *v);
 void  value_share(Value *to, const Value *from);    /* another reference; `to` keeps its dims */
 void *temp_alloc(Eval *e, int64_t n, int64_t size); /* freed when the node is done */
 /* Elements widened to double or int64_t: the value's own memory where it has that type, else a temporary. */
@@ -61,6 +63,10 @@ void  wide_done(Value *v, const void *wide);
 bool  index_fits(Eval *e, int64_t i, int64_t n);    /* 0 <= i < n, else an error */
 /* Row-major strides in elements. */
 void  strides_of(const Value *v, int64_t *stride);
+/* Evaluate e->f from e->args and e->dims. Results hold references of their own. */
+bool  eval_run(Eval *e, Value *results);
+/* dtype, dims and count of a value of type t. */
+bool  value_shape(Eval *e, Type *t, Value *v);
 /* Step a row-major counter over dims; false at the end, when it is 0 again. */
 bool  odometer(uint32_t rank, const int64_t *dim, int64_t *at);
 
@@ -80,6 +86,8 @@ double  red_float(RedKind k, double a, double b);
 int64_t red_int(RedKind k, int64_t a, int64_t b);
 /* eval_contract.c */
 RULE(dot); RULE(conv);
+/* eval_loop.c */
+RULE(loop);
 /* eval_order.c */
 RULE(sort); RULE(top_k); RULE(scatter);
 

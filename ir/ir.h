@@ -2,7 +2,8 @@
  * nodes in evaluation order. Everything lives in the module's arena and is never freed alone.
  *
  * Effects are explicit: a param or state comes in as an argument and, if changed, leaves as a result
- * that must alias it. Control flow (scan, while, if) will be nodes that own Blocks.
+ * that must alias it. A run-time loop is one node; its body is a Func of its own, which sees nothing but its arguments and
+ * shares the symbols of the function around it.
  */
 #ifndef DLC_IR_H
 #define DLC_IR_H
@@ -139,7 +140,7 @@ const char *red_name(RedKind k);
 /* The attr column of ops.def: which member of Attr an operator carries. */
 typedef enum AttrKind {
     ATTR_none, ATTR_arg, ATTR_lit, ATTR_dim, ATTR_axis, ATTR_rng, ATTR_dtype, ATTR_perm, ATTR_axes, ATTR_slice,
-    ATTR_pad, ATTR_reduce, ATTR_window, ATTR_dot, ATTR_conv, ATTR_order, ATTR_callee
+    ATTR_pad, ATTR_reduce, ATTR_window, ATTR_dot, ATTR_conv, ATTR_order, ATTR_callee, ATTR_loop
 } AttrKind;
 AttrKind op_attr(Op op);
 
@@ -169,6 +170,12 @@ typedef union Attr {
     } conv;
     struct { uint32_t axis; bool descending; } order;
     Func    *callee;
+    struct {
+        Func    *body;
+        Dim     *length;                                /* NULL: as long as the condition holds; no sequences, nothing stacked */
+        uint32_t sequences, carries;                    /* of the operands; the rest are the same in each iteration */
+        bool     condition;                             /* the first carry is a bool[]: an iteration runs if it is true */
+    } loop;
 } Attr;
 
 /* Who made a node: the frontend, autodiff as a gradient, or whoever computes a value again instead of keeping it. For
@@ -240,8 +247,9 @@ struct Func {
     const char *name;
     const char *doc;                    /* comment lines above it, '\n' between; or NULL */
     bool        exported, train;
+    Func       *outer;                  /* of the body of a loop: the function that the loop's node is in; else NULL */
     uint32_t    nodes_made;             /* the next node's id */
-    VEC(Dim *)  dims;                   /* its symbols: arguments of the C function, by first appearance */
+    VEC(Dim *)  dims;                   /* its symbols: arguments of the C function, by first appearance; a body's: the outermost's */
     VEC(Arg)    args;                   /* inputs in order, then params by first use */
     VEC(Result) results;
     VEC(Require) requires;
@@ -268,6 +276,13 @@ struct Module {
 Module *module_new(Arena *a, Diags *diags, const char *name);
 Func   *func_new(Module *m, const char *name, Span span);
 Func   *func_find(const Module *m, const char *name);
+/* The body of a loop in `outer`: its first argument is the number of the iteration, an i64[]. It is owned by the node, not in
+ * Module.funcs. Loops may share one: who changes its arguments or results makes a new one. */
+Func   *func_body(Func *outer, Span span);
+Func   *func_outermost(Func *f);                        /* whose symbols and requirements those of f are */
+/* Every function, bodies of loops included, each body before the function it is in. In `a`. */
+typedef struct FuncList { Func **at; uint32_t n; } FuncList;
+FuncList module_funcs(Arena *a, const Module *m);
 Node   *func_arg(Func *f, ArgRole role, const char *name, Type *t, Param *p, Span span);   /* adds Arg and its node */
 Node   *func_param(Func *f, Param *p);                  /* the node of p's argument; added at the first call */
 void    func_result(Func *f, const char *name, Node *n, Param *alias);
@@ -345,12 +360,17 @@ int64_t tensor_count(const Tensor *t);
 double  tensor_get(const Tensor *t, int64_t i);         /* element i as a double (i64: rounded) */
 void    tensor_set(Tensor *t, int64_t i, double v);     /* converted as `cast` does */
 
+/* What a `while` may run for, and ir_eval's bound. */
+#define MAX_ITERATIONS INT32_MAX
 /* Evaluate f. `inputs`: one tensor an Arg, in order (params too), dtypes and ranks as declared; dims are bound
  * from them and from `dims` (values of f->dims, or NULL where every one shows in an input; -1: bind from inputs).
  * `as_f64`: floats are computed and kept in f64 whatever their dtype, so that results are the truth to compare
  * with. Results are allocated in `a`. false: *error says why (a requirement that fails, an index out of range,
  * too large). */
 bool ir_eval(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims, bool as_f64, Tensor *results, const char **error);
+/* The same with another bound on the iterations of each `while`. */
+bool ir_eval_bounded(Arena *a, const Func *f, const Tensor *inputs, const int64_t *dims, bool as_f64, int64_t max_iterations, Tensor *results,
+                     const char **error);
 /* One node with constant operands (folding). false: not evaluable, or over `limit` bytes. */
 bool ir_eval_node(Arena *a, const Node *n, const Tensor *args, int64_t limit, Tensor *result);
 /* Philox 4x32-10: element i of a draw (Salmon, Moraes, Dror, Shaw 2011). The runtime's generated code gives the

@@ -25,6 +25,22 @@ Func *func_new(Module *m, const char *name, Span span)
     return f;
 }
 
+Func *func_body(Func *outer, Span span)
+{
+    Module *m = outer->module;
+    Func *f = arena_new(m->arena, Func);
+    *f = (Func){.name = outer->name, .outer = outer, .module = m, .span = span};
+    for (uint32_t i = 0; i < outer->dims.n; i++) vec_push(m->arena, &f->dims, outer->dims.at[i]);
+    (void)func_arg(f, ARG_INPUT, "iteration", type_scalar(m, DT_i64), NULL, span);
+    return f;
+}
+
+Func *func_outermost(Func *f)
+{
+    while (f->outer) f = f->outer;
+    return f;
+}
+
 Func *func_find(const Module *m, const char *name)
 {
     for (uint32_t i = 0; i < m->funcs.n; i++)
@@ -103,6 +119,13 @@ static Attr attr_keep(Module *m, Op op, uint32_t nargs, Node *const *arg, const 
     case ATTR_perm:   memcpy(r.perm, attr->perm, rank); break;
     case ATTR_axes:   r.axes = attr->axes; break;
     case ATTR_callee: r.callee = attr->callee; break;
+    case ATTR_loop:
+        r.loop.body = attr->loop.body;
+        r.loop.length = attr->loop.length;
+        r.loop.sequences = attr->loop.sequences;
+        r.loop.carries = attr->loop.carries;
+        r.loop.condition = attr->loop.condition;
+        break;
     case ATTR_slice:
         r.slice.start = KEEP(attr->slice.start, rank);
         r.slice.step = KEEP(attr->slice.step, rank);

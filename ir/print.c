@@ -205,16 +205,31 @@ static void attr_print(Keys *k, const Node *n)
     case ATTR_callee:
         name_print(key(k, "callee"), a->callee->name);
         break;
+    case ATTR_loop:
+        if (a->loop.length) dim_print(key(k, "length"), a->loop.length);
+        key_int(k, "sequences", a->loop.sequences);
+        key_int(k, "carries", a->loop.carries);
+        if (a->loop.condition) str_add(key(k, "condition"), "true");
+        break;
     }
 }
 
 /* ---- lines ---- */
 
-static void arg_print(Str *s, const Arg *a)
+static void indented(Str *s, uint32_t depth)
+{
+    for (uint32_t i = 0; i <= depth; i++) str_add(s, "  ");
+}
+
+/* Lines of a function stand two blanks in; those of a loop's body two more. */
+static void body_print(Str *s, const Func *f, uint32_t depth);
+
+static void arg_print(Str *s, const Arg *a, uint32_t depth)
 {
     static const char *const role[] = {
         [ARG_INPUT] = "input", [ARG_PARAM] = "param", [ARG_SEED] = "seed", [ARG_STEP] = "step"};
-    str_fmt(s, "  %%%u = %s ", a->node->id, role[a->role]);
+    indented(s, depth);
+    str_fmt(s, "%%%u = %s ", a->node->id, role[a->role]);
     quoted(s, a->name);
     if (a->is_index) {
         str_add(s, " index ");
@@ -225,13 +240,14 @@ static void arg_print(Str *s, const Arg *a)
     str_char(s, '\n');
 }
 
-static void node_print(Str *s, const Func *f, const Node *n)
+static void node_print(Str *s, const Func *f, const Node *n, uint32_t depth)
 {
     if (n->op == OP_arg) {
-        arg_print(s, &f->args.at[n->attr.arg]);
+        arg_print(s, &f->args.at[n->attr.arg], depth);
         return;
     }
-    str_fmt(s, "  %%%u = %s", n->id, op_name(n->op));
+    indented(s, depth);
+    str_fmt(s, "%%%u = %s", n->id, op_name(n->op));
     if (n->op == OP_const) {
         str_char(s, ' ');
         const_print(s, n);
@@ -243,8 +259,38 @@ static void node_print(Str *s, const Func *f, const Node *n)
     Keys k = {.s = s};
     attr_print(&k, n);
     if (n->remat) key_int(&k, "remat", n->remat);
-    str_add(s, k.any ? "} : " : " : ");
+    if (k.any) str_char(s, '}');
+    if (n->op == OP_loop) {
+        str_add(s, " do {\n");
+        body_print(s, n->attr.loop.body, depth + 1);
+        indented(s, depth);
+        str_char(s, '}');
+    }
+    str_add(s, " : ");
     type_print(s, n->type);
+    str_char(s, '\n');
+}
+
+static void body_print(Str *s, const Func *f, uint32_t depth)
+{
+    for (uint32_t i = 0; i < f->body.nodes.n; i++) node_print(s, f, f->body.nodes.at[i], depth);
+    for (uint32_t i = 0; i < f->guards.n; i++) {
+        indented(s, depth);
+        str_fmt(s, "guard %%%u ", f->guards.at[i].ok->id);
+        quoted(s, f->guards.at[i].what);
+        str_char(s, '\n');
+    }
+    indented(s, depth);
+    str_add(s, "return");
+    for (uint32_t i = 0; i < f->results.n; i++) {
+        const Result *r = &f->results.at[i];
+        str_add(s, i ? ", " : " ");
+        quoted(s, r->name);
+        str_fmt(s, " %%%u", r->node->id);
+        if (!r->param) continue;
+        str_add(s, " -> ");
+        quoted(s, r->param->path);
+    }
     str_char(s, '\n');
 }
 
@@ -286,23 +332,8 @@ void ir_print_func(Str *s, const Func *f)
         quoted(s, r->text);
         str_char(s, '\n');
     }
-    for (uint32_t i = 0; i < f->body.nodes.n; i++) node_print(s, f, f->body.nodes.at[i]);
-    for (uint32_t i = 0; i < f->guards.n; i++) {
-        str_fmt(s, "  guard %%%u ", f->guards.at[i].ok->id);
-        quoted(s, f->guards.at[i].what);
-        str_char(s, '\n');
-    }
-    str_add(s, "  return");
-    for (uint32_t i = 0; i < f->results.n; i++) {
-        const Result *r = &f->results.at[i];
-        str_add(s, i ? ", " : " ");
-        quoted(s, r->name);
-        str_fmt(s, " %%%u", r->node->id);
-        if (!r->param) continue;
-        str_add(s, " -> ");
-        quoted(s, r->param->path);
-    }
-    str_add(s, "\n}\n");
+    body_print(s, f, 0);
+    str_add(s, "}\n");
 }
 
 void ir_print(Str *s, const Module *m)

@@ -13,7 +13,11 @@
  *     %3 = transpose %2 {perm = [1, 0]} : f32[784,512]
  *     %4 = dot %0, %3 {contract = [1]x[0]} : f32[B,512]
  *     %5 = const 0.5 : f32[4]                               # every element; else [1.0, 2.0], hex "...", hex splat
- *     guard %6 "the loss"                                   # bool[]: false: the call fails, "the loss is not finite"
+ *     %6 = loop %0, %5 {length = B, sequences = 1, carries = 1} do {      # a function with values of its own
+ *       %0 = input "iteration" : i64[]                      # ...
+ *       return "yield" %3, "carry" %2
+ *     } : (f32[B,512], f32[512])
+ *     guard %7 "the loss"                                   # bool[]: false: the call fails, "the loss is not finite"
  *     return "prob" %4, "weight" %2 -> "l1.weight"          # -> the result is the param's new value
  *   }
  *
@@ -27,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NESTING = 64, MAX_SYMBOLS = 256, MAX_SPLAT = 1 << 26 };
+enum { MAX_NESTING = 64, MAX_LOOPS = 32, MAX_SYMBOLS = 256, MAX_SPLAT = 1 << 26 };
 
 /* ---- dims and types ---- */
 
@@ -318,6 +322,11 @@ static RedKind key_kind(Reader *r, bool *open)
     return k;
 }
 
+static bool flag(Reader *r, bool *open, const char *name)
+{
+    return maybe_key(r, open, name) && text_expect(r, "true");
+}
+
 static void attribute(Reader *r, Op op, uint32_t rank, Attr *a, bool *open)
 {
     switch (op_attr(op)) {
@@ -347,7 +356,7 @@ static void attribute(Reader *r, Op op, uint32_t rank, Attr *a, bool *open)
     case ATTR_reduce:
         a->reduce.kind = key_kind(r, open);
         if (op != OP_scatter) a->reduce.axes = key_axes(r, open, "axes");
-        if (op == OP_cumulate && maybe_key(r, open, "reverse")) a->reduce.reverse = text_expect(r, "true");
+        if (op == OP_cumulate) a->reduce.reverse = flag(r, open, "reverse");
         break;
     case ATTR_window:
         a->window.kind = key_kind(r, open);
@@ -372,15 +381,21 @@ static void attribute(Reader *r, Op op, uint32_t rank, Attr *a, bool *open)
     }
     case ATTR_order:
         if (key(r, open, "axis")) text_small(r, &a->order.axis);
-        if (op == OP_sort && maybe_key(r, open, "descending")) a->order.descending = text_expect(r, "true");
+        if (op == OP_sort) a->order.descending = flag(r, open, "descending");
         break;
     case ATTR_callee: {
         if (!key(r, open, "callee")) break;
         const char *name = text_at_name(r);
         a->callee = func_find(r->m, name);
-        if (!r->failed && (!a->callee || a->callee == r->f)) text_fail(r, DL_ir_name, "no function %s above", name);
+        if (!r->failed && (!a->callee || a->callee == func_outermost(r->f))) text_fail(r, DL_ir_name, "no function %s above", name);
         break;
     }
+    case ATTR_loop:
+        if (maybe_key(r, open, "length")) a->loop.length = dim(r);
+        if (key(r, open, "sequences")) text_small(r, &a->loop.sequences);
+        if (key(r, open, "carries")) text_small(r, &a->loop.carries);
+        a->loop.condition = flag(r, open, "condition");
+        break;
     }
 }
 
@@ -410,11 +425,11 @@ static bool argument(Reader *r, Span at)
 {
     static const char *const role[] = {
         [ARG_INPUT] = "input", [ARG_PARAM] = "param", [ARG_SEED] = "seed", [ARG_STEP] = "step"};
-    for (int i = ARG_INPUT; i <= ARG_STEP; i++) {
+    for (int i = ARG_INPUT; i <= (r->depth ? ARG_INPUT : ARG_STEP); i++) {          /* a body has plain values only */
         if (!text_accept(r, role[i])) continue;
         Param *p = i == ARG_PARAM ? param_named(r) : NULL;
         const char *name = p ? p->path : i == ARG_PARAM ? "" : text_string(r);
-        Dim *limit = text_accept(r, "index") ? dim(r) : NULL;
+        Dim *limit = !r->depth && text_accept(r, "index") ? dim(r) : NULL;
         Type *t = text_expect(r, ":") ? type(r) : NULL;
         Node *n = r->failed ? NULL : func_arg(r->f, (ArgRole)i, name, t, p, at);
         if (!n) {
@@ -427,6 +442,8 @@ static bool argument(Reader *r, Span at)
     }
     return false;
 }
+
+static Func *loop_body(Reader *r, Span at);
 
 static void node(Reader *r, Span at)
 {
@@ -452,6 +469,7 @@ static void node(Reader *r, Span at)
     attribute(r, op, args.n ? args.at[0]->type->rank : 0, &a, &open);
     if (maybe_key(r, &open, "remat")) text_small(r, &remat);
     if (open) text_expect(r, "}");
+    if (op == OP_loop) a.loop.body = loop_body(r, at);
     Type *t = text_expect(r, ":") ? type(r) : NULL;
     if (!t || r->failed) return;
     if (op == OP_const) {
@@ -543,6 +561,30 @@ static void symbol(Reader *r)
     vec_push(r->arena, &r->multiples, multiple);
 }
 
+/* Statements to the closing brace. */
+static void block(Reader *r)
+{
+    while (!r->failed && text_is(r, "%")) statement(r);
+    while (text_accept(r, "guard")) guard(r);
+    if (text_expect(r, "return")) results(r);
+    text_expect(r, "}");
+}
+
+static Func *loop_body(Reader *r, Span at)
+{
+    Func *outer = r->f;
+    if (r->depth == MAX_LOOPS) text_fail(r, DL_ir_limit, "over %d loops in loops", MAX_LOOPS);
+    if (!text_expect(r, "do") || !text_expect(r, "{")) return NULL;
+    r->f = func_body(outer, at);
+    r->f->args.n = r->f->body.nodes.n = r->f->nodes_made = 0;           /* the text gives all of them */
+    r->depth++;
+    block(r);
+    r->depth--;
+    Func *body = r->f;
+    r->f = outer;
+    return r->failed ? NULL : body;
+}
+
 static void function(Reader *r, const char *doc)
 {
     Span at = text_here(r);
@@ -564,10 +606,7 @@ static void function(Reader *r, const char *doc)
     while (text_accept(r, "require")) requirement(r);
     for (uint32_t i = 0; i < f->dims.n; i++)            /* after what requires it, which it would fold: H % 8 == 0 */
         dim_multiple(r->m, f->dims.at[i], r->multiples.at[i]);
-    while (!r->failed && text_is(r, "%")) statement(r);
-    while (text_accept(r, "guard")) guard(r);
-    if (text_expect(r, "return")) results(r);
-    text_expect(r, "}");
+    block(r);
     r->f = NULL;
 }
 

@@ -19,6 +19,7 @@ typedef struct Reader {
     uint32_t file;
     Map     *params;
     VEC(int64_t) multiples;             /* of the function's symbols, until its requirements are read */
+    uint32_t depth;                     /* of loops around */
     bool     failed;
     int64_t  splat_left;                /* bytes that splats may still make out of nothing */
     Token    token;                     /* the current token is text[start, end) */

@@ -78,6 +78,24 @@ uint32_t *use_counts(Arena *a, const Func *f)
     return uses;
 }
 
+/* ---- functions and the bodies in them ---- */
+
+typedef struct Funcs { Arena *arena; VEC(Func *) at; } Funcs;
+
+static void add_with_bodies(Funcs *all, Func *f)
+{
+    for (uint32_t i = 0; i < f->body.nodes.n; i++)
+        if (f->body.nodes.at[i]->op == OP_loop) add_with_bodies(all, f->body.nodes.at[i]->attr.loop.body);
+    vec_push(all->arena, &all->at, f);
+}
+
+FuncList module_funcs(Arena *a, const Module *m)
+{
+    Funcs all = {.arena = a};
+    for (uint32_t i = 0; i < m->funcs.n; i++) add_with_bodies(&all, m->funcs.at[i]);
+    return (FuncList){all.at.at, all.at.n};
+}
+
 /* ---- module_clone ---- */
 
 typedef struct Clone {
@@ -85,9 +103,11 @@ typedef struct Clone {
     Module *to;
     struct Dim const **dim;             /* by old id */
     struct Type const **type;
+    Func *f;                            /* being filled */
 } Clone;
 
 static Dim *clone_dim(Clone *c, Dim *d);
+static void clone_func(Clone *c, const Func *old, Func *f);
 
 static const void *clone_scope(Clone *c, const void *scope)
 {
@@ -192,6 +212,12 @@ static Attr clone_attr(Clone *c, const Node *n)
         for (uint32_t i = 0; i < c->from->funcs.n; i++)
             if (c->from->funcs.at[i] == n->attr.callee) r.callee = c->to->funcs.at[i];
         break;
+    case ATTR_loop:
+        r.loop.length = n->attr.loop.length ? clone_dim(c, n->attr.loop.length) : NULL;
+        r.loop.body = arena_new(a, Func);
+        *r.loop.body = (Func){.name = c->f->name, .outer = c->f, .module = c->to, .span = n->attr.loop.body->span};
+        clone_func(c, n->attr.loop.body, r.loop.body);
+        break;
     default:
         break;
     }
@@ -211,6 +237,8 @@ static Param *clone_param(Clone *c, const Param *p)
 static void clone_func(Clone *c, const Func *old, Func *f)
 {
     Arena *a = c->to->arena;
+    Func *around = c->f;
+    c->f = f;
     f->doc = clone_text(c, old->doc);
     f->exported = old->exported;
     f->train = old->train;
@@ -250,6 +278,7 @@ static void clone_func(Clone *c, const Func *old, Func *f)
     }
     for (uint32_t i = 0; i < old->guards.n; i++)
         func_guard(f, map[old->guards.at[i].ok->id], old->guards.at[i].what, old->guards.at[i].span);
+    c->f = around;
 }
 
 Module *module_clone(Arena *a, const Module *m)

@@ -615,6 +615,47 @@ static Type *shape_call(ShapeCall *c)
     return f->results.n == 1 ? member[0] : type_tuple(c->m, f->results.n, member);
 }
 
+static Type *shape_loop(ShapeCall *c)
+{
+    const Func *f = c->attr->loop.body;
+    Dim *length = c->attr->loop.length;
+    uint32_t sequences = c->attr->loop.sequences, carries = c->attr->loop.carries;
+    if (!f || !f->args.n || f->args.n - 1 != c->nargs) return fail(c, "the body takes the iteration's number and %u values, not %u", c->nargs, f ? f->args.n : 0);
+    if (sequences > c->nargs || carries > c->nargs - sequences) return fail(c, "%u sequences and %u carries of %u operands", sequences, carries, c->nargs);
+    if (f->results.n < carries) return fail(c, "%u carries of %u results", carries, f->results.n);
+    if (!length && (sequences || f->results.n > carries)) return fail(c, "without a length there is nothing to slice or to stack");
+    if (!length && !c->attr->loop.condition) return fail(c, "needs a length or a condition");
+    if (length && length->hi < 0) return fail(c, "the length is %s", dims_text(c, length));
+    if (f->args.at[0].node->type != type_scalar(c->m, DT_i64)) return fail(c, "the iteration's number is an i64[]");
+    if (c->attr->loop.condition && (!carries || type_of(c, sequences) != type_scalar(c->m, DT_bool))) return fail(c, "the condition, its first carry, is a bool[]");
+    for (uint32_t i = 0; i < c->nargs; i++) {
+        Type *t = type_of(c, i), *in = f->args.at[i + 1].node->type;
+        if (t->kind != TYPE_TENSOR) return fail(c, "operand %u is a tuple, %s", i, text_of(c, t));
+        if (i < sequences) {
+            if (!t->rank || t->dim[0] != length) return fail(c, "sequence %u is %s, of %s iterations", i, text_of(c, t), dims_text(c, length));
+            t = type_tensor(c->m, t->dtype, t->rank - 1, t->dim + 1);
+        }
+        if (t != in) return fail(c, "operand %u is %s in each iteration; the body takes %s", i, text_of(c, t), text_of(c, in));
+    }
+    uint32_t yields = f->results.n - carries;
+    Type **member = arena_array(c->m->arena, Type *, (size_t)f->results.n + 1);
+    for (uint32_t i = 0; i < f->results.n; i++) {
+        Type *t = f->results.at[i].node->type;
+        Dim *dim[MAX_RANK + 1];
+        if (t->kind != TYPE_TENSOR) return fail(c, "the body gives a tuple");
+        member[i] = t;
+        if (i >= yields) {
+            Type *before = type_of(c, sequences + i - yields);
+            if (t != before) return fail(c, "carry %u is %s before and %s after an iteration", i - yields, text_of(c, before), text_of(c, t));
+            continue;
+        }
+        dim[0] = length;
+        for (uint32_t k = 0; k < t->rank; k++) dim[k + 1] = t->dim[k];
+        if (!(member[i] = result(c, t->dtype, t->rank + 1, dim))) return NULL;
+    }
+    return type_tuple(c->m, f->results.n, member);
+}
+
 /* ---- the table ---- */
 
 static ShapeRule *const shape_rule[OP_COUNT] = {

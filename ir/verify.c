@@ -2,7 +2,7 @@
  *
  *   module    names and paths are unique; shapes of params are numbers
  *   function  symbols are its own; arguments and their nodes point at each other, in one order; results alias a param
- *             at most once, with its type; guards are bool[]
+ *             at most once, with its type; guards are bool[]. The same for bodies of loops, in which nothing aliases
  *   node      its place is its id; operands stand above it; its type is what the operator's rule gives; every symbol in
  *             its type and attribute is one of the function's
  */
@@ -10,12 +10,15 @@
 
 #include <string.h>
 
+enum { MAX_DEPTH = 64 };
+
 typedef struct Check {
     Arena   *arena;
     Module  *m;
     const Func *f;
     uint32_t *dim_ok; /* by dim id: number + 1 of the last function whose symbols it was found to use */
-    uint32_t func;                      /* number of f + 1 */
+    uint32_t func;                      /* number of f, or of the function it is in, + 1 */
+    uint32_t depth;                     /* of loops around */
     const char *error;
 } Check;
 
@@ -83,9 +86,12 @@ static bool check_attr(Check *c, const Node *n)
     case ATTR_callee:
         while (place < c->m->funcs.n && c->m->funcs.at[place] != n->attr.callee) place++;
         return place + 1 < c->func || fail(c, "calls %s, which does not stand above", n->attr.callee->name);
+    case ATTR_loop:   return !n->attr.loop.length || check_dim(c, n->attr.loop.length);
     default:          return true;
     }
 }
+
+static bool check_body(Check *c, const Node *n);
 
 static bool check_node(Check *c, uint32_t place)
 {
@@ -100,6 +106,7 @@ static bool check_node(Check *c, uint32_t place)
     }
     if (n->op == OP_arg && (n->attr.arg >= f->args.n || f->args.at[n->attr.arg].node != n))
         return fail(c, "is no argument");
+    if (n->op == OP_loop && !check_body(c, n)) return false;
     ShapeCall call = { .m = c->m, .op = n->op, .nargs = n->nargs, .arg = n->arg, .attr = &n->attr,
                        .given = op_needs_type(n->op) ? n->type : NULL };
     Type *t = shape_infer(&call);
@@ -118,7 +125,7 @@ static bool check_symbols(Check *c)
     for (uint32_t i = 0; i < f->dims.n; i++) {
         const Atom *x = f->dims.at[i] ? dim_as_sym(f->dims.at[i]) : NULL;
         if (!x || x->extent) return fail(c, "dim %u is no symbol", i);
-        if (x->scope != f) return fail(c, "symbol %s has another scope", x->name);
+        if (x->scope != func_outermost((Func *)f)) return fail(c, "symbol %s has another scope", x->name);
         for (uint32_t k = 0; k < i; k++)
             if (f->dims.at[k] == f->dims.at[i]) return fail(c, "symbol %s twice", x->name);
     }
@@ -210,6 +217,24 @@ static bool check_func(Check *c)
             return false;
         }
     return check_args(c) && check_results(c) && check_guards(c);
+}
+
+/* The body of a loop: a function whose arguments are plain values and whose effects are carries. */
+static bool check_body(Check *c, const Node *n)
+{
+    const Func *outer = c->f, *f = n->attr.loop.body;
+    if (!f || f->outer != outer) return fail(c, "its body belongs to another function");
+    if (++c->depth > MAX_DEPTH) return fail(c, "over %d loops in loops", MAX_DEPTH);
+    if (f->dims.n != outer->dims.n || f->requires.n || f->exported) return fail(c, "its body has symbols, requirements or a name of its own");
+    for (uint32_t i = 0; i < f->args.n; i++)
+        if (f->args.at[i].role != ARG_INPUT || f->args.at[i].is_index) return fail(c, "argument %u of its body is no plain value", i);
+    for (uint32_t i = 0; i < f->results.n; i++)
+        if (f->results.at[i].param) return fail(c, "result %u of its body aliases a param", i);
+    c->f = f;
+    bool ok = check_func(c);
+    c->f = outer;
+    c->depth--;
+    return ok;
 }
 
 static bool check_params(Check *c)

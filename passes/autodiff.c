@@ -169,11 +169,9 @@ static bool has_work(const Func *f)
     return false;
 }
 
-void pass_autodiff(Module *m)
+static void expand(Func *f)
 {
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        Func *f = m->funcs.at[i];
-        if (!has_work(f)) continue;
+    if (has_work(f)) {
         /* First every `grad`, in order; `stop` and `custom` stay, since a later one must see them. */
         Rewrite rw = rewrite_begin(f);
         for (uint32_t n = 0; n < rw.nold; n++) {
@@ -182,7 +180,7 @@ void pass_autodiff(Module *m)
                 rewrite_copy(&rw, old);
                 continue;
             }
-            Node **arg = arena_array(m->arena, Node *, old->nargs);
+            Node **arg = arena_array(f->module->arena, Node *, old->nargs);
             for (uint32_t k = 0; k < old->nargs; k++) arg[k] = rw.map[old->arg[k]->id];
             uint32_t made = f->body.nodes.n;
             rw.map[old->id] = differentiate(f, arg[0], arg + 1, old->nargs - 1, old->span);
@@ -203,4 +201,17 @@ void pass_autodiff(Module *m)
         }
         rewrite_end(&rw);
     }
+}
+
+/* A function before the bodies of its loops: the gradient of a loop is another, whose body has a `grad`. */
+static void expand_all(Func *f)
+{
+    expand(f);
+    for (uint32_t i = 0; i < f->body.nodes.n; i++)
+        if (f->body.nodes.at[i]->op == OP_loop) expand_all(f->body.nodes.at[i]->attr.loop.body);
+}
+
+void pass_autodiff(Module *m)
+{
+    for (uint32_t i = 0; i < m->funcs.n; i++) expand_all(m->funcs.at[i]);
 }

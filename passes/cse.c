@@ -2,6 +2,7 @@
  * In:  any verified graph.
  * Out: of nodes with equal operator, operands, attributes and type, the first stays. Random draws and nodes with
  *      different remat tags are never merged: a draw is a new value each time, a recomputed node is there on purpose.
+ *      Loops are not merged either; the bodies of loops are functions like others.
  *   %1 = exp %0 : f32[8]
  *   %2 = exp %0 : f32[8]
  *   %3 = add %1, %2 : f32[8]     ->   %2 = add %1, %1 : f32[8]
@@ -60,6 +61,7 @@ static void key_attr(Str *s, const Node *n)
         break;
     case ATTR_order: key(s, a->order.axis), key(s, a->order.descending); break;
     case ATTR_callee: key(s, a->callee); break;
+    case ATTR_loop: break;              /* never merged */
     }
 }
 
@@ -83,7 +85,7 @@ static void cse(Func *f)
     Rewrite rw = rewrite_begin(f);
     for (uint32_t i = 0; i < rw.nold; i++) {
         Node *n = rw.old[i];
-        if (n->op == OP_arg || n->op == OP_rng || n->op == OP_call) {
+        if (n->op == OP_arg || n->op == OP_rng || n->op == OP_call || n->op == OP_loop) {
             rewrite_copy(&rw, n);
             continue;
         }
@@ -108,5 +110,6 @@ static void cse(Func *f)
 
 void pass_cse(Module *m)
 {
-    for (uint32_t i = 0; i < m->funcs.n; i++) cse(m->funcs.at[i]);
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) cse(all.at[i]);
 }

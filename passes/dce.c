@@ -30,8 +30,9 @@ static void drop_unused_params(Func *f)
 
 void pass_dce(Module *m)
 {
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        Func *f = m->funcs.at[i];
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) {
+        Func *f = all.at[i];
         Rewrite rw = rewrite_begin(f);
         for (uint32_t n = 0; n < rw.nold; n++) {
             Node *x = rewrite_copy(&rw, rw.old[n]);

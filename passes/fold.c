@@ -55,5 +55,6 @@ static void fold(Func *f)
 
 void pass_fold(Module *m)
 {
-    for (uint32_t i = 0; i < m->funcs.n; i++) fold(m->funcs.at[i]);
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) fold(all.at[i]);
 }

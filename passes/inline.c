@@ -76,6 +76,9 @@ static Attr substitute_attr(Module *m, Binding *b, const Node *n)
         a.window.lo = substitute_all(m, b, a.window.lo, rank);
         a.window.hi = substitute_all(m, b, a.window.hi, rank);
         break;
+    case OP_loop:
+        if (a.loop.length) a.loop.length = substitute(m, b, a.loop.length);
+        break;
     case OP_conv:
         a.conv.lo = substitute_all(m, b, a.conv.lo, space);
         a.conv.hi = substitute_all(m, b, a.conv.hi, space);
@@ -83,6 +86,50 @@ static Attr substitute_attr(Module *m, Binding *b, const Node *n)
     default: break;
     }
     return a;
+}
+
+static Node *expand(Func *f, const Node *call, Node *const *args, uint32_t *room);
+
+/* n in f, in the caller's dims. NULL: there is no room, or it cannot be for these dims. */
+static Node *expand_node(Func *f, Binding *b, const Node *n, Node **operands, uint32_t *room);
+
+/* The body of a loop of the callee, in the caller's dims, for a loop in f. */
+static Func *expand_body(Func *f, Binding *b, const Func *old, uint32_t *room)
+{
+    Arena scratch = {0};
+    Module *m = f->module;
+    Func *body = func_body(f, old->span);
+    Node **map = arena_array(&scratch, Node *, old->body.nodes.n + 1);
+    map[old->args.at[0].node->id] = body->args.at[0].node;
+    for (uint32_t i = 1; i < old->args.n; i++) {
+        const Arg *a = &old->args.at[i];
+        map[a->node->id] = func_arg(body, ARG_INPUT, a->name, substitute_type(m, b, a->node->type), NULL, a->node->span);
+    }
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < old->body.nodes.n; i++) {
+        Node *n = old->body.nodes.at[i];
+        if (n->op == OP_arg) continue;
+        Node **operands = arena_array(&scratch, Node *, n->nargs + 1);
+        for (uint32_t k = 0; k < n->nargs; k++) operands[k] = map[n->arg[k]->id];
+        map[n->id] = expand_node(body, b, n, operands, room);
+        ok = map[n->id];
+    }
+    for (uint32_t i = 0; ok && i < old->results.n; i++) func_result(body, old->results.at[i].name, map[old->results.at[i].node->id], NULL);
+    for (uint32_t i = 0; ok && i < old->guards.n; i++)
+        func_guard(body, map[old->guards.at[i].ok->id], old->guards.at[i].what, old->guards.at[i].span);
+    arena_free(&scratch);
+    return ok ? body : NULL;
+}
+
+static Node *expand_node(Func *f, Binding *b, const Node *n, Node **operands, uint32_t *room)
+{
+    if (n->op == OP_call) return expand(f, n, operands, room);
+    if (!*room) return NULL;
+    --*room;
+    Attr attr = substitute_attr(f->module, b, n);
+    Type *type = substitute_type(f->module, b, n->type);
+    if (n->op == OP_loop && !(attr.loop.body = expand_body(f, b, n->attr.loop.body, room))) return NULL;
+    return b->overflow ? NULL : ir_node(f, n->op, n->nargs, operands, &attr, type, n->span);
 }
 
 /* Copy the callee's body into f; the value of the call. NULL: it cannot be for these dims, or there is no room. */
@@ -101,14 +148,7 @@ static Node *expand(Func *f, const Node *call, Node *const *args, uint32_t *room
         }
         Node **operands = arena_array(&scratch, Node *, n->nargs + 1);
         for (uint32_t k = 0; k < n->nargs; k++) operands[k] = map[n->arg[k]->id];
-        if (n->op == OP_call) {
-            map[n->id] = expand(f, n, operands, room);
-        } else if (*room) {
-            --*room;
-            Attr attr = substitute_attr(m, &b, n);
-            Type *type = substitute_type(m, &b, n->type);
-            map[n->id] = b.overflow ? NULL : ir_node(f, n->op, n->nargs, operands, &attr, type, n->span);
-        }
+        map[n->id] = expand_node(f, &b, n, operands, room);
         if (!map[n->id] || !*room) {
             arena_free(&scratch);
             return NULL;
@@ -117,7 +157,7 @@ static Node *expand(Func *f, const Node *call, Node *const *args, uint32_t *room
     for (uint32_t i = 0; i < callee->requires.n; i++) {
         Require r = callee->requires.at[i];
         r.a = substitute(m, &b, r.a), r.b = substitute(m, &b, r.b);
-        vec_push(m->arena, &f->requires, r);
+        vec_push(m->arena, &func_outermost(f)->requires, r);
     }
     if (b.overflow) {
         arena_free(&scratch);
@@ -141,8 +181,9 @@ void pass_inline(Module *m)
 {
     bool any = false, left = false;
     uint32_t room = MAX_INLINED;
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        Func *f = m->funcs.at[i];
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) {
+        Func *f = all.at[i];
         bool calls = false;
         for (uint32_t n = 0; n < f->body.nodes.n; n++) calls |= f->body.nodes.at[n]->op == OP_call;
         if (!calls) continue;
@@ -156,10 +197,10 @@ void pass_inline(Module *m)
             }
             Node **args = arena_array(m->arena, Node *, old->nargs + 1);
             for (uint32_t k = 0; k < old->nargs; k++) args[k] = rw.map[old->arg[k]->id];
-            uint32_t requires = f->requires.n, guards = f->guards.n;
+            uint32_t requires = func_outermost(f)->requires.n, guards = f->guards.n;
             rw.map[old->id] = expand(f, old, args, &room);
             if (rw.map[old->id]) continue;
-            f->requires.n = requires, f->guards.n = guards;
+            func_outermost(f)->requires.n = requires, f->guards.n = guards;
             rewrite_copy(&rw, old);
             left = true;
         }

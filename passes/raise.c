@@ -137,8 +137,9 @@ static Node *wrap(Func *f, const Attention *a, uint32_t tag)
 
 void pass_raise(Module *m)
 {
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        Func *f = m->funcs.at[i];
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) {
+        Func *f = all.at[i];
         bool grad = false;
         uint32_t tag = 0;
         for (uint32_t n = 0; n < f->body.nodes.n; n++) {

@@ -58,8 +58,9 @@ static Node *retype_node(Func *f, const Rewrite *rw, Node *old)
 void retype_f32_as_f64(Module *m)
 {
     for (uint32_t i = 0; i < m->params.n; i++) m->params.at[i]->type = retyped(m, m->params.at[i]->type);
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        Func *f = m->funcs.at[i];
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) {
+        Func *f = all.at[i];
         Rewrite rw = rewrite_begin(f);
         for (uint32_t k = 0; k < f->args.n; k++) f->args.at[k].node->type = retyped(m, f->args.at[k].node->type);
         for (uint32_t k = 0; k < rw.nold; k++) {

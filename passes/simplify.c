@@ -204,8 +204,9 @@ static Node *simplify(Func *f, Node *n)
 
 void pass_simplify(Module *m)
 {
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        Func *f = m->funcs.at[i];
+    FuncList all = module_funcs(m->arena, m);
+    for (uint32_t i = 0; i < all.n; i++) {
+        Func *f = all.at[i];
         Rewrite rw = rewrite_begin(f);
         for (uint32_t n = 0; n < rw.nold; n++) {
             uint32_t made = f->body.nodes.n;
