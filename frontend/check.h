@@ -2,7 +2,7 @@
  *
  *   check.c           frontend_compile: the library, the program, then exports and "init"
  *   check_scope.c     scopes, names, lists, what a value is called in messages
- *   check_report.c    errors with their call chain, "not supported yet"
+ *   check_report.c    errors with their call chain
  *   check_dim.c       equality of dims, requirements, types from the tree, matching arguments with signatures
  *   check_expr.c      expressions        check_stmt.c    statements and control flow
  *   check_call.c      calls of functions and modules
@@ -14,6 +14,7 @@
  *   check_gather.c    take .. segment_max
  *   check_window.c    convolution and pooling               check_resize.c  resize
  *   check_place.c     params and states, `:=`, an export's effects               check_branch.c  an `if` decided at run time
+ *   check_loop.c      scan, while
  *   check_tree.c      trees: params .. matches, reset                            check_view.c    freeze .. precision
  *   check_replace.c   replace            check_grad.c    grad, custom_grad, recompute
  *   check_file.c      files, imports, args, bindings at file level
@@ -37,6 +38,7 @@ typedef struct Scope    Scope;
 typedef struct Frame    Frame;
 typedef struct Unit     Unit;
 typedef struct Instance Instance;
+typedef struct Loop     Loop;
 
 /* ---- limits: hostile programs end with an error, not with the machine ------------------------- */
 
@@ -60,8 +62,7 @@ typedef enum ValueKind {
     V_LIST, V_TUPLE, V_TYPE, V_FN, V_MODULE, V_INSTANCE, V_NAMESPACE,
     V_TENSOR, V_PLACE,                  /* place: a param or state; reads as its value */
     V_UNBOUND,                          /* a file-level name above its binding */
-    V_ERROR,                            /* reported already: whatever meets it is silent */
-    V_UNSUPPORTED                       /* needs what is not supported yet: whatever meets it needs it too */
+    V_ERROR                             /* reported already: whatever meets it is silent */
 } ValueKind;
 
 typedef struct List {
@@ -72,15 +73,19 @@ typedef struct List {
 
 typedef struct Relation { Rel rel; Dim *a, *b; Span span; } Relation;
 
+typedef VEC(Node *) Nodes;
+
 typedef struct Place {                  /* a param or state of an instance */
     Param   *param;                     /* its path is found once the file is evaluated */
-    Node    *initial;                   /* in the root function; NULL: must be loaded, or poisoned */
+    Node    *initial;                   /* in the root function; NULL: must be loaded */
     VEC(Node *) draws;                  /* random numbers of the initial value: streams follow from the path */
     Func    *func;  Node *node;         /* its value in the function it was last read in: the argument, or what `:=` gave */
-    VEC(Node *) earlier;                /* its values there before: one each `:=` */
+    Nodes    earlier;                   /* its values there before: one each `:=` */
     bool     walked;
     uint32_t order;                     /* in the walk */
 } Place;
+
+typedef VEC(Place *) Places;
 
 typedef struct Builtin Builtin;
 typedef struct Closure {                /* something callable */
@@ -92,9 +97,6 @@ typedef struct Closure {                /* something callable */
     const Value   *custom, *backward;
 } Closure;
 typedef struct ModuleValue { const ModuleDecl *decl; Scope *scope; } ModuleValue;
-
-/* Why an export cannot be compiled yet. */
-typedef struct Poison { DiagCode code; const char *what; Span span, inner; } Poison;
 
 struct Value {
     uint8_t kind;
@@ -115,7 +117,6 @@ struct Value {
         Unit        *unit;
         Node        *node;
         Place       *place;
-        Poison      *poison;
     };
 };
 
@@ -159,6 +160,7 @@ struct Scope {
     uint32_t   *table;                  /* hash of names -> entry + 1, made when there are many */
     uint32_t    table_size;
     bool        unit_level;             /* of a file: names are defined once */
+    enum { BLOCK_none, BLOCK_branch, BLOCK_loop } block;        /* inside of a function: one of its branches or loops */
 };
 
 /* How an instance is seen through freeze, eval_mode and bind; of an instance made by its module: NULL. */
@@ -250,11 +252,12 @@ struct Check {
 
     Func     *root;                     /* file-level tensors and initial values; never part of the result */
     Node     *seed;                     /* its argument */
-    Func     *func;                     /* being built: root or an export */
+    Func     *func;                     /* being built: root, an export, or the body of a loop in one of them */
+    Loop     *loop;                     /* whose body that is, or NULL */
     Node    **map;                      /* root nodes -> the copy last made, by id */
     VEC(Place *) root_places;           /* by number of root's argument; NULL: the seed */
     bool      training;
-    VEC(Place *) changed;               /* places that func gives new values, in order of their first `:=` */
+    Places    changed;                  /* places that func gives new values, in order of their first `:=` */
     const View *view;                   /* of the calls around: views that bind */
     Node     *condition;                /* of the run-time branches around; NULL: none */
     VEC(Entry) branch_names;            /* that only one of two such branches bound: gone after it */
@@ -277,8 +280,6 @@ struct Check {
     VEC(Unit *) order;                  /* imports in order of completion */
     VEC(bool) library_source;           /* by source number: is it the library's? */
     VEC(Place *) places;
-    Poison   *reached_poison;           /* the first "not supported yet" that the function being built met: even where
-                                         * its value is unused, an effect may be lost */
     bool     *set_used;                 /* of o->set */
     Map      *reported;                 /* places that were reported: once each */
     Map      *required;                 /* of func: (rel, a, b) -> itself */
@@ -293,7 +294,6 @@ struct Check {
 Diag *problem(Check *c, DiagCode code, Span at, const char *fmt, ...) PRINTF(4, 5);
 void  note(Check *c, Diag *to, Span at, const char *fmt, ...) PRINTF(4, 5);
 Value fail(Check *c, DiagCode code, Span at, const char *fmt, ...) PRINTF(4, 5);
-Value unsupported(Check *c, DiagCode code, Span at, const char *fmt, ...) PRINTF(4, 5);
 void  suggest(Check *c, Diag *to, const char *word, const char *const *candidates, uint32_t n);
 Span  user_place(const Check *c, Span s);               /* the line of the user that led to s */
 const char *frame_name(Check *c, const Frame *f);       /* "Linear.forward" */
@@ -306,6 +306,9 @@ bool  step(Check *c, uint64_t n, Span at);              /* false: too much work,
 Scope *scope_new(Check *c, Scope *up);
 Entry *scope_find(const Scope *s, const char *name);    /* in s alone */
 Entry *scope_lookup(const Scope *s, const char *name);  /* and above */
+/* Where a name is bound in the function's own scopes: the branches and loops around s, and the function's. NULL: not yet.
+ * *lost: only outside of a loop, where a binding would be lost. */
+Entry *scope_bound(const Scope *s, const char *name, bool *lost);
 Entry *scope_set(Check *c, Scope *s, const char *name, Value v, Span at);
 Value  lookup_name(Check *c, const char *name, Span at);
 uint32_t scope_names(Check *c, const Scope *s, bool up, const char ***names);
@@ -427,9 +430,13 @@ Node  *as_type(Check *c, Value v, Type *t, Span at);
 /* ---- check_random.c ---- */
 Node  *key_node(Check *c);                              /* the instance's seed, in the function being built */
 
+/* ---- check_branch.c ---- */
+Node  *branch_condition(Check *c);                      /* of the run-time branches around, or NULL */
+
 /* ---- check_place.c ---- */
 Value  declare_place(Check *c, const Stmt *s);          /* param, state */
 void   run_update(Check *c, const Stmt *s);             /* := */
+Value  read_now(Check *c, Value v, Span at, int depth); /* a tree with the values that its leaves have now */
 Value  snapshot(Check *c, Value v);                     /* of a place: its value now; else v */
 bool   place_set(Check *c, Place *p, Node *n, Span at); /* its new value in the function being built */
 void   add_effects(Check *c, Func *f);                  /* new values of params and states become results */
@@ -453,6 +460,15 @@ const Value *bound_value(const Check *c, const Place *p);       /* what the view
 
 /* ---- check_branch.c ---- */
 Value  eval_branches(Check *c, const Expr *e, Node *condition, bool want_value);
+
+/* ---- check_loop.c ---- */
+Value  eval_loop_expr(Check *c, const Expr *e);
+void   set_yield(Check *c, Value v);
+/* In the body of a loop: a value, place or scalar of the function around, as the body sees it. NULL: reported. */
+Node  *capture_around(Check *c, Node *n);
+Node  *capture_place(Check *c, Place *p);
+Node  *capture_made(Check *c, Node *(*make)(Check *));
+Node  *iteration_number(const Check *c);                /* of the innermost loop */
 
 /* ---- check_grad.c ---- */
 Value  call_wrapped(Check *c, const Closure *f, const Arguments *a);   /* of recompute, custom_grad */

@@ -45,7 +45,7 @@ Node *as_node(Check *c, Value v)
         if (bound->kind == V_PLACE) return place_node(c, bound->place);
         v = *bound;
     }
-    return v.node->func == c->func ? v.node : import_node(c, v.node);
+    return import_node(c, v.node);
 }
 
 Node *cast_to(Check *c, Node *n, DType t, Span at)

@@ -62,12 +62,19 @@ static Value merge(Merge *m, Value a, Value b, const char *what, int depth)
     return differ(m, tensor_value(c, x), tensor_value(c, y), what);
 }
 
+Node *branch_condition(Check *c)
+{
+    if (!c->condition && c->loop) c->condition = capture_made(c, branch_condition);
+    return c->condition;
+}
+
 /* Run one branch with names of its own; places go back to what they were. */
 static Branch run_branch(Check *c, const Body *body, Node *condition, bool want_value, Span at)
 {
     Branch b = {.scope = scope_new(c, c->scope)};
+    b.scope->block = BLOCK_branch;
     Scope *scope = c->scope, *define = c->define;
-    Node *outer = c->condition;
+    Node *outer = branch_condition(c);
     uint32_t known = c->changed.n;
     VEC(Node *) before = {0};
     for (uint32_t i = 0; i < known; i++) vec_push(c->a, &before, c->changed.at[i]->node);
@@ -124,7 +131,8 @@ Value eval_branches(Check *c, const Expr *e, Node *condition, bool want_value)
         Entry *x = first ? &yes.scope->entry.at[i] : &no.scope->entry.at[i - yes.scope->entry.n];
         Entry *other = scope_find(first ? no.scope : yes.scope, x->name);
         if (!first && other) continue;
-        if (!other) other = scope_find(c->define, x->name);     /* bound before: it may keep its value */
+        bool lost;
+        if (!other) other = scope_bound(c->define, x->name, &lost);     /* bound before: it may keep its value */
         if (!other && !x->loop) vec_push(c->a, &c->branch_names, *x);
         if (!other || x->loop) continue;                        /* a branch's own */
         const char *what = arena_printf(c->a, "`%s`", x->name);

@@ -99,7 +99,7 @@ static void add_require(Check *c, Rel rel, Dim *a, Dim *b, const char *text, Spa
             text = arena_printf(c->a, "%s %s %s", dim_text(c->a, a), rel_text(rel), dim_text(c->a, b));
     }
     Require r = {.rel = rel, .a = a, .b = b, .text = text, .span = user_place(c, at)};
-    vec_push(c->a, &c->func->requires, r);
+    vec_push(c->a, &func_outermost(c->func)->requires, r);
 }
 
 bool require(Check *c, Rel rel, Dim *a, Dim *b, Span at)

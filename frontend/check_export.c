@@ -1,5 +1,5 @@
 /* check_export.c - exported functions: their signature becomes the arguments and dims of an IR function, their body
- * is evaluated into it. An export that needs what is not supported yet is left out with a warning.
+ * is evaluated into it.
  */
 #include <string.h>
 
@@ -60,7 +60,7 @@ static bool declare_parameters(Check *c, const Fn *fn, Func *f, Map *taken)
     return ok;
 }
 
-/* V_ERROR: reported; V_UNSUPPORTED: leave the export out. */
+/* V_ERROR: reported. */
 static Value add_result(Check *c, Func *f, const char *name, Value v, Span at, Map *taken)
 {
     if (is_poison(v)) return v;
@@ -112,18 +112,12 @@ static Value build(Check *c, const Fn *fn, Func *f)
     return v;
 }
 
-static void left_out(Check *c, const Fn *fn, const Poison *p)
-{
-    Diag *d = diag_warning(c->d, p->code, p->span, "`%s` is left out: %s is not supported yet", fn->name, p->what);
-    if (p->inner.start != p->span.start || p->inner.file != p->span.file) diag_note(c->d, d, p->inner, "it is needed here");
-}
-
-static const Poison *compile_export(Check *c, const Fn *fn)
+static void compile_export(Check *c, const Fn *fn)
 {
     uint32_t errors = c->d->errors;
     if (reserved(fn->name)) {
         fail(c, DL_export_reserved, fn->name_span, "`%s` is the name of one of the artefact's own functions; export it under another name", fn->name);
-        return NULL;
+        return;
     }
     Func *f = func_new(c->m, fn->name, fn->name_span);
     f->exported = true;
@@ -132,23 +126,21 @@ static const Poison *compile_export(Check *c, const Fn *fn)
     begin_func(c, f);
     Value v = build(c, fn, f);
     c->training = false;
-    if (!is_poison(v) && c->d->errors == errors && !c->reached_poison) {
+    if (!is_poison(v) && c->d->errors == errors) {
         add_effects(c, f);
         prune(c, f);
         mark_indices(c, f);
-        return NULL;
+        return;
     }
     c->m->funcs.n--;
-    if (c->d->errors == errors && c->reached_poison) return c->reached_poison;
     if (!c->d->errors) fail(c, DL_operator_rule, fn->name_span, "`%s` cannot be compiled", fn->name);     /* an error nobody reported */
-    return NULL;
 }
 
 void compile_exports(Check *c)
 {
     const Body *b = &c->program->file->body;
     const char **names = arena_array(c->a, const char *, b->n + 1);
-    uint32_t n = 0, out = 0;
+    uint32_t n = 0;
     bool found = false;
     for (uint32_t i = 0; i < b->n; i++) {
         if (b->at[i]->kind != ST_fn || !b->at[i]->fn->exported) continue;
@@ -157,10 +149,7 @@ void compile_exports(Check *c)
         if (c->o && c->o->only && strcmp(c->o->only, fn->name)) continue;
         found = true;
         if (c->exhausted) break;
-        const Poison *p = compile_export(c, fn);
-        if (!p) continue;
-        left_out(c, fn, p);
-        out++;
+        compile_export(c, fn);
     }
     if (!n) {
         diag_error(c->d, DL_no_exports, (Span){c->program->source, 0, 0}, "nothing is exported: there is nothing to compile");
@@ -168,7 +157,5 @@ void compile_exports(Check *c)
         Diag *d = diag_error(c->d, DL_unknown_export, (Span){c->program->source, 0, 0}, "there is no exported function `%s`", c->o->only);
         const char *near = nearest(c->o->only, names, n);
         if (near) diag_note(c->d, d, (Span){0}, "did you mean `%s`?", near);
-    } else if (out && !c->m->funcs.n && !c->d->errors) {
-        diag_error(c->d, DL_nothing_left, (Span){c->program->source, 0, 0}, "every exported function needs what is not supported yet");
     }
 }

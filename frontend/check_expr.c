@@ -144,7 +144,7 @@ static Value leaves_below(Check *c, const List *tree, const char *name, Span at)
 static Value member_of(Check *c, Value x, const char *name, Span at, Span name_at)
 {
     switch ((ValueKind)x.kind) {
-    case V_ERROR: case V_UNSUPPORTED: return x;
+    case V_ERROR: return x;
     case V_TENSOR: return type_member(c, x, x.node->type, name, at, name_at);
     case V_PLACE:  return type_member(c, x, x.place->param->type, name, at, name_at);
     case V_TYPE:   return type_member(c, x, x.type, name, at, name_at);
@@ -301,8 +301,7 @@ static Value eval_kind(Check *c, const Expr *e)
     case EX_index:  return eval_index(c, e);
     case EX_member: return eval_member(c, e);
     case EX_if:     return eval_if(c, e, true);
-    case EX_scan:   return unsupported(c, DL_unsupported_loop, e->span, "`scan`");
-    case EX_while:  return unsupported(c, DL_unsupported_loop, e->span, "`while`");
+    case EX_scan: case EX_while: return eval_loop_expr(c, e);
     case EX_fn:     return eval_fn(c, e);
     }
     return v_error();
@@ -316,6 +315,5 @@ Value eval(Check *c, const Expr *e)
     Value v = eval_kind(c, e);
     c->nest--;
     if (v.kind == V_MISSING) v = v_none();
-    if (v.kind == V_UNSUPPORTED && !c->reached_poison) c->reached_poison = v.poison;
     return v;
 }

@@ -9,12 +9,12 @@ void begin_func(Check *c, Func *f)
 {
     c->func = f;
     c->required = map_new(c->a);
-    c->reached_poison = NULL;
     c->changed.n = 0;
     c->view = NULL;
     c->condition = NULL;
     c->branch_names.n = 0;
     c->key = c->calls = NULL;
+    c->loop = NULL;
     c->draws = 0;
     if (!c->map) c->map = arena_array(c->a, Node *, (size_t)c->root->nodes_made + 1);      /* root grows no more */
 }
@@ -30,6 +30,7 @@ static Node *mapped(const Check *c, const Node *n)
 Node *place_node(Check *c, Place *p)
 {
     if (p->func == c->func) return p->node;
+    if (c->loop) return capture_place(c, p);
     Param *param = p->param;
     if (c->func != c->root && !param->path) {
         Diag *d = problem(c, DL_no_path, param->span, "no file-level name leads to this %s, so it has no name in files of weights", param->state ? "state" : "param");
@@ -57,9 +58,12 @@ static Node *replaced(Check *c, Node *n, Node **instead)
     return *instead ? mapped(c, *instead) : NULL;
 }
 
-/* Copies operands first, without recursion: file-level loops can make deep graphs. */
+/* A root node, or in the body of a loop one of a function around, in the current function. Copies operands first, without
+ * recursion: file-level loops can make deep graphs. */
 Node *import_node(Check *c, Node *root_node)
 {
+    if (root_node->func == c->func) return root_node;
+    if (c->loop) return capture_around(c, root_node);
     VEC(Node *) stack = {0};
     vec_push(c->a, &stack, root_node);
     while (stack.n) {
@@ -86,7 +90,9 @@ Node *import_node(Check *c, Node *root_node)
         if (stack.n > before) continue;
         Node **arg = arena_array(c->a, Node *, n->nargs + 1);
         for (uint32_t i = 0; i < n->nargs; i++) arg[i] = c->map[n->arg[i]->id];
-        c->map[n->id] = ir_node(c->func, n->op, n->nargs, arg, &n->attr, n->type, n->span);
+        Attr attr = n->attr;
+        if (n->op == OP_loop) attr.loop.body = func_body_copy(c->func, attr.loop.body);
+        c->map[n->id] = ir_node(c->func, n->op, n->nargs, arg, &attr, n->type, n->span);
         if (!c->map[n->id]) {
             fail(c, DL_operator_rule, n->span, "%s", ir_error(c->m));
             return NULL;

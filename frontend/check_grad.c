@@ -10,7 +10,8 @@
 
 static void guard(Check *c, Node *ok, const char *what, Span at)
 {
-    if (ok && c->condition) ok = node2(c, OP_or, ok, node1(c, OP_not, c->condition, at), at);   /* the branch that is not taken */
+    Node *condition = branch_condition(c);
+    if (ok && condition) ok = node2(c, OP_or, ok, node1(c, OP_not, condition, at), at);   /* the branch that is not taken */
     if (ok) func_guard(c->func, ok, what, user_place(c, at));
 }
 
@@ -64,6 +65,8 @@ Value bi_grad(Check *c, Call *k)
 {
     Leaves of = {0};
     Span at = k->span;
+    if (k->arg[0].kind == V_TENSOR && c->loop && k->arg[0].node->func != c->func)
+        return fail(c, DL_gradient, k->at[0], "this loss was computed outside of the loop; take its gradient there");
     Node *loss = arg_tensor(c, k, 0);
     if (!loss) return v_error();
     if (loss->type->rank || !dtype_is_float(loss->type->dtype)) {
@@ -71,7 +74,7 @@ Value bi_grad(Check *c, Call *k)
         if (loss->type->rank) note(c, d, (Span){0}, "`mean` or `sum` makes one of it");
         return v_error();
     }
-    if (c->func == c->root) return fail(c, DL_gradient, at, "a gradient is taken in a call; there is none here");
+    if (func_outermost(c->func) == c->root) return fail(c, DL_gradient, at, "a gradient is taken in a call; there is none here");
     if (!tree_leaves(c, k->arg[1], k->at[1], &of)) return v_error();
     if (!of.at.n) {
         Diag *d = problem(c, DL_gradient, k->at[1], "there is nothing to take the gradient by: %s has no trainable param", kind_text(c, k->arg[1]));
@@ -90,7 +93,7 @@ Value bi_grad(Check *c, Call *k)
     }
     Node *all = node(c, OP_grad, of.at.n + 1, arg, NULL, NULL, at);
     if (!all) return v_error();
-    bool guarded = c->func->train && params;
+    bool guarded = func_outermost(c->func)->train && params;
     if (guarded) guard(c, node1(c, OP_isfinite, loss, at), "the loss", at);
     Value *leaf = arena_array(c->a, Value, of.at.n);
     for (uint32_t i = 0; i < of.at.n; i++) {

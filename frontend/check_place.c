@@ -170,7 +170,7 @@ static void update(Check *c, Value target, Value v, Span at, Span value_at)
 }
 
 /* v with the values that its leaves have now. */
-static Value read_now(Check *c, Value v, Span at, int depth)
+Value read_now(Check *c, Value v, Span at, int depth)
 {
     Leaves l = {0};
     if (v.kind == V_INSTANCE && tree_leaves(c, v, at, &l)) {
@@ -191,7 +191,7 @@ void run_update(Check *c, const Stmt *s)
 {
     uint32_t nt = s->assign.ntargets, nv = s->assign.nvalues;
     Value *v = arena_array(c->a, Value, nt > nv ? nt : nv);
-    if (c->func == c->root) {
+    if (func_outermost(c->func) == c->root) {
         fail(c, DL_update, s->span, "`:=` changes params and states in a call; here, %s, there is none",
              c->frame && c->frame->module_body ? "in the body of a module" : "at file level");
         return;

@@ -9,7 +9,7 @@
 
 static bool may_draw(Check *c, Call *k)
 {
-    if (c->func != c->root || c->initial) return true;
+    if (func_outermost(c->func) != c->root || c->initial) return true;
     Diag *d = problem(c, DL_random_constant, k->span, "`%s` draws a random number for a constant", k->builtin->name);
     note(c, d, (Span){0}, "draw inside of a function, where each call draws anew, or make it the initial value of a `state`");
     return false;
@@ -24,7 +24,22 @@ static Node *instance_scalar(Check *c, Node **kept, ArgRole role, const char *na
 /* The seed of the instance, in the function being built. */
 Node *key_node(Check *c)
 {
+    if (c->loop) return c->key = c->key ? c->key : capture_made(c, key_node);
     return c->seed->func == c->func ? c->seed : instance_scalar(c, &c->key, ARG_SEED, "seed");
+}
+
+/* The number of the draw among those of its place: that of the call; in a loop, of the call and of the iterations of the
+ * loops around it, n = n * 2^64 / golden ratio + i + 1. Multiples of that number lie apart (Knuth, The Art of Computer
+ * Programming 6.4), so that 2^31 calls of 2^31 iterations have different ones. */
+static Node *count_node(Check *c)
+{
+    Span at = {0};
+    if (!c->loop && c->func == c->root) return int_const(c, DT_i64, 0, at);
+    if (!c->loop) return instance_scalar(c, &c->calls, ARG_STEP, "calls");
+    if (c->calls) return c->calls;
+    Node *around = capture_made(c, count_node);
+    Node *scaled = node2(c, OP_mul, around, int_const(c, DT_i64, (int64_t)UINT64_C(0x9E3779B97F4A7C15), at), at);
+    return c->calls = node2(c, OP_add, scaled, node2(c, OP_add, iteration_number(c), int_const(c, DT_i64, 1, at), at), at);
 }
 
 /* Uniform in [0, 1), of the shape of t; of an i32 type: random bits. */
@@ -32,9 +47,9 @@ static Node *draw(Check *c, DType dtype, Type *t, Span at)
 {
     Attr attr = {0};
     Node *key = key_node(c), *n;
-    bool initial = c->func == c->root;
+    bool initial = func_outermost(c->func) == c->root;
     if (!initial) attr.rng.stream = stream_of(arena_printf(c->a, "fn %s", c->func->name), c->draws++);
-    Node *counter = initial ? int_const(c, DT_i64, 0, at) : instance_scalar(c, &c->calls, ARG_STEP, "calls");
+    Node *counter = count_node(c);
     n = node(c, OP_rng, 2, (Node *[]){key, counter}, &attr, type_with_dtype(c->m, t, dtype), at);
     if (n && initial) vec_push(c->a, &c->initial->draws, n);
     return n;

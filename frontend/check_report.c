@@ -133,20 +133,6 @@ void suggest_path(Check *c, Diag *to, const char *pattern, const char *const *pa
     note(c, to, (Span){0}, n > 3 ? "there are %s and %u more" : n > 1 ? "there are %s" : "there is %s", s.at, n - 3);
 }
 
-Value unsupported(Check *c, DiagCode code, Span at, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    Poison *p = arena_new(c->a, Poison);
-    p->what = arena_vprintf(c->a, fmt, ap);
-    va_end(ap);
-    p->code = code;
-    p->span = user_place(c, at);
-    p->inner = at;
-    if (!c->reached_poison) c->reached_poison = p;
-    return (Value){.kind = V_UNSUPPORTED, .poison = p};
-}
-
 bool step(Check *c, uint64_t n, Span at)
 {
     if (c->exhausted) return false;

@@ -43,6 +43,17 @@ Entry *scope_lookup(const Scope *s, const char *name)
     return NULL;
 }
 
+Entry *scope_bound(const Scope *s, const char *name, bool *lost)
+{
+    for (*lost = false; s; s = s->up) {
+        Entry *e = scope_find(s, name);
+        if (e) return e;
+        if (s->block == BLOCK_none) return NULL;
+        *lost |= s->block == BLOCK_loop;
+    }
+    return NULL;
+}
+
 static void table_add(Scope *s, uint32_t entry)
 {
     uint32_t i = slot_of(s->entry.at[entry].name, s->table_size);
@@ -195,7 +206,7 @@ const char *kind_text(Check *c, Value v)
     case V_TENSOR:    return type_text(c->a, v.node->type);
     case V_PLACE:     return type_text(c->a, v.place->param->type);
     case V_UNBOUND:   return "an unbound name";
-    case V_ERROR: case V_UNSUPPORTED: break;
+    case V_ERROR: break;
     }
     return "an error";
 }

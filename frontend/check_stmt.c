@@ -40,7 +40,15 @@ static void bind(Check *c, const Expr *target, Value v, const char *as)
         return;
     }
     if (target->name == c->n_underscore) return;
-    Entry *e = scope_set(c, c->define, target->name, v, target->span);
+    bool lost;
+    Entry *e = scope_bound(c->define, target->name, &lost);
+    if (e && lost) {
+        Diag *d = problem(c, DL_loop, target->span, "`%s` is bound outside of this loop and not carried: its value would be lost", target->name);
+        note(c, d, e->span, "it is bound here");
+        note(c, d, (Span){0}, "`with %s = %s` carries it from iteration to iteration; or choose another name", target->name, target->name);
+        return;
+    }
+    e = scope_set(c, c->define, target->name, v, target->span);
     e->loop = false;
     if (as) e->as = as;
 }
@@ -123,7 +131,7 @@ static Value run_expr(Check *c, const Stmt *s, bool last, bool want_value)
     if (is_if) v = eval_if(c, e, last && want_value && e->cond.has_else);
     else v = eval_exprs(c, s->values.at, s->values.n, s->span);
     if (c->frame && c->frame->done) return v_none();
-    if (v.kind == V_UNSUPPORTED || (v.kind == V_ERROR && is_if)) {
+    if (v.kind == V_ERROR && is_if) {
         if (!at_file_level(c)) stop(c, v);              /* an effect that would not happen */
         return v;
     }
@@ -155,7 +163,8 @@ Value run_block(Check *c, const Body *b, bool want_value)
         case ST_param: case ST_state: run_place(c, s); break;
         case ST_update: run_update(c, s); break;
         case ST_fn: case ST_module: break;              /* hoisted */
-        case ST_yield: case ST_import: case ST_arg: break;      /* the parser has refused them in such places */
+        case ST_yield: set_yield(c, eval_exprs(c, s->values.at, s->values.n, s->span)); break;
+        case ST_import: case ST_arg: break;             /* the parser has refused them in such places */
         }
         if (c->frame && c->frame->done) return v_none();
     }

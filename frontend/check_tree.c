@@ -295,7 +295,7 @@ Value bi_reset(Check *c, Call *k)
     Leaves l = {0};
     Value m = k->arg[0];
     if (m.kind != V_INSTANCE && m.kind != V_PLACE && !is_list(m)) return bad_arg(c, k, 0, "an instance of a module, or a state");
-    if (c->func == c->root) return fail(c, DL_update, k->span, "`reset` changes states in a call; there is none here");
+    if (func_outermost(c->func) == c->root) return fail(c, DL_update, k->span, "`reset` changes states in a call; there is none here");
     instance_places(c, m, false, true, k->span, &l);
     if (!l.at.n) return fail(c, DL_update, k->at[0], "there is no state to reset in %s", kind_text(c, m));
     for (uint32_t i = 0; i < l.at.n; i++) {

@@ -279,6 +279,7 @@ Func   *func_find(const Module *m, const char *name);
 /* The body of a loop in `outer`: its first argument is the number of the iteration, an i64[]. It is owned by the node, not in
  * Module.funcs. Loops may share one: who changes its arguments or results makes a new one. */
 Func   *func_body(Func *outer, Span span);
+Func   *func_body_copy(Func *outer, const Func *body);   /* for a loop in another function with the same symbols */
 Func   *func_outermost(Func *f);                        /* whose symbols and requirements those of f are */
 /* Every function, bodies of loops included, each body before the function it is in. In `a`. */
 typedef struct FuncList { Func **at; uint32_t n; } FuncList;

@@ -80,6 +80,29 @@ uint32_t *use_counts(Arena *a, const Func *f)
 
 /* ---- functions and the bodies in them ---- */
 
+Func *func_body_copy(Func *outer, const Func *old)
+{
+    Arena *a = outer->module->arena;
+    Func *f = func_body(outer, old->span);
+    f->args.n = f->body.nodes.n = f->nodes_made = 0;
+    Node **map = arena_array(a, Node *, old->nodes_made + 1);
+    for (uint32_t i = 0; i < old->body.nodes.n; i++) {
+        const Node *n = old->body.nodes.at[i];
+        Node **arg = n->nargs ? arena_array(a, Node *, n->nargs) : NULL;
+        for (uint32_t k = 0; k < n->nargs; k++) arg[k] = map[n->arg[k]->id];
+        map[n->id] = node_like(f, n, arg);
+        if (n->op == OP_loop) map[n->id]->attr.loop.body = func_body_copy(f, n->attr.loop.body);
+    }
+    for (uint32_t i = 0; i < old->args.n; i++) {
+        vec_push(a, &f->args, old->args.at[i]);
+        f->args.at[i].node = map[old->args.at[i].node->id];
+    }
+    for (uint32_t i = 0; i < old->results.n; i++) func_result(f, old->results.at[i].name, map[old->results.at[i].node->id], NULL);
+    for (uint32_t i = 0; i < old->guards.n; i++)
+        func_guard(f, map[old->guards.at[i].ok->id], old->guards.at[i].what, old->guards.at[i].span);
+    return f;
+}
+
 typedef struct Funcs { Arena *arena; VEC(Func *) at; } Funcs;
 
 static void add_with_bodies(Funcs *all, Func *f)

@@ -41,8 +41,11 @@ static Func *read_func(World *w, const char *text)
 /* A function of constants; its one result is the last value. */
 static Tensor value_of(World *w, const char *body, bool as_f64)
 {
-    uint32_t n = 0;
-    for (const char *p = body; (p = strstr(p, " = ")); p++) n += p[-1] >= '0' && p[-1] <= '9';     /* lines, not keys */
+    uint32_t n = 0, braces = 0;
+    for (const char *p = body; *p; p++) {               /* lines, not keys, nor those of a loop's body */
+        braces += (*p == '{') - (*p == '}');
+        n += !braces && !strncmp(p, " = ", 3);
+    }
     const char *text = arena_printf(&w->arena, "ir 1 module \"m\" func @f() {%s return \"out\" %%%u}", body, n - 1),
                *error = "";
     Tensor r;
@@ -391,12 +394,50 @@ static void guards(void **state)
     assert_string_equal(error, "the gradient of `w` is not finite");
 }
 
+/* Loops: early ends, nothing to do, nesting, bounds. */
+static void loops(void **state)
+{
+    World *w = *state;
+#define ITERATION "%0 = input \"i\" : i64[] "
+    const char *sum = "%%0 = const [1.0, 2.0, 4.0] : f32[3] %%1 = const 0.0 : f32[] %%2 = const %s : bool[]\n"
+                      "%%3 = loop %%0, %%2, %%1 {length = 3, sequences = 1, carries = 2, condition = true} do {\n"
+                      "  %%0 = input \"i\" : i64[] %%1 = input \"x\" : f32[] %%2 = input \"go\" : bool[] %%3 = input \"s\" : f32[]\n"
+                      "  %%4 = add %%1, %%3 : f32[] %%5 = const 3.0 : f32[] %%6 = lt %%4, %%5 : bool[]\n"
+                      "  return \"y\" %%4, \"go\" %%6, \"s\" %%4\n"
+                      "} : (f32[3], bool[], f32[]) %%4 = get %%3 {member = %u} : f32[%s]";
+    gives(w, arena_printf(&w->arena, sum, "true", 0, "3"), "1 3 0");
+    gives(w, arena_printf(&w->arena, sum, "true", 2, ""), "3");
+    gives(w, arena_printf(&w->arena, sum, "false", 0, "3"), "0 0 0");
+    gives(w, arena_printf(&w->arena, sum, "false", 2, ""), "0");
+    gives(w, "%0 = const 5 : i32[] %1 = loop %0 {length = 0, sequences = 0, carries = 1} do { " ITERATION "%1 = input \"n\" : i32[]\n"
+             "%2 = add %1, %1 : i32[] return \"n\" %2 } : (i32[]) %2 = get %1 {member = 0} : i32[]", "5");
+    gives(w, "%0 = loop {length = 2, sequences = 0, carries = 0} do { " ITERATION "%1 = loop %0 {length = 3, sequences = 0, carries = 0} do { " ITERATION
+             "%1 = input \"outer\" : i64[] %2 = const 10 : i64[] %3 = mul %1, %2 : i64[] %4 = add %0, %3 : i64[] return \"y\" %4 } : (i64[3])\n"
+             "%2 = get %1 {member = 0} : i64[3] return \"y\" %2 } : (i64[2,3]) %1 = get %0 {member = 0} : i64[2,3]", "0 1 2 10 11 12");
+    const char *text = "ir 1 module \"m\" func @f() { %0 = const true : bool[] %1 = const 0 : i32[]\n"
+                       "%2 = loop %0, %1 {sequences = 0, carries = 2, condition = true} do { " ITERATION "%1 = input \"go\" : bool[] %2 = input \"n\" : i32[]\n"
+                       "%3 = const 1 : i32[] %4 = add %2, %3 : i32[] %5 = const 100 : i32[] %6 = lt %4, %5 : bool[] return \"go\" %6, \"n\" %4 } : (bool[], i32[])\n"
+                       "%3 = get %2 {member = 1} : i32[] return \"n\" %3 }";
+    const Func *f = read_func(w, text);
+    const char *error = NULL;
+    Tensor r;
+    assert_true(ir_eval_bounded(&w->arena, f, NULL, NULL, false, 100, &r, &error));
+    assert_int_equal((int)tensor_get(&r, 0), 100);
+    assert_false(ir_eval_bounded(&w->arena, f, NULL, NULL, false, 99, &r, &error));
+    assert_non_null(strstr(error, "loop: still running after 99 iterations"));
+    fails(w, "%0 = const [1.0, 2.0] : f32[2] %1 = loop %0 {length = 2, sequences = 0, carries = 0} do { " ITERATION "%1 = input \"x\" : f32[2]\n"
+             "%2 = const 1 : i64[] %3 = add %0, %2 : i64[] %4 = gather %1, %3 {axis = 0} : f32[] return \"y\" %4 } : (f32[2]) %2 = get %1 {member = 0} : f32[2]\n"
+             "return \"y\" %2", "gather: index out of range: 2, of 2");
+    fails(w, "%0 = loop {length = 2, sequences = 0, carries = 0} do { " ITERATION "%1 = const 1 : i64[] %2 = lt %0, %1 : bool[] guard %2 \"the loss\"\n"
+             "return \"y\" %0 } : (i64[2]) %1 = get %0 {member = 0} : i64[2] return \"y\" %1", "the loss is not finite");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make, drop)
     const struct CMUnitTest tests[] = {
         T(unary), T(binary),       T(casts),  T(views),  T(reductions), T(contractions),
-        T(order), T(random_draws), T(in_f64), T(errors), T(symbols), T(guards),
+        T(order), T(random_draws), T(in_f64), T(errors), T(symbols), T(guards), T(loops),
     };
     return cmocka_run_group_tests_name("eval", tests, NULL, NULL);
 }

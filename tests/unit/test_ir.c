@@ -127,6 +127,26 @@ static const char every[] = "ir 1\n"
                             "  %92 = hole : f32[B,784]\n"
                             "  %93 = neg %92 : f32[B,784]\n"
                             "  %94 = custom %88, %92, %0, %93 : f32[B,784]\n"
+                            "  %95 = const true : bool[]\n"
+                            "  %96 = loop %0, %95, %89, %16 {length = B, sequences = 1, carries = 2, condition = true} do {\n"
+                            "    %0 = input \"iteration\" : i64[]\n"
+                            "    %1 = input \"row\" : f32[784]\n"
+                            "    %2 = input \"while\" : bool[]\n"
+                            "    %3 = input \"s\" : f32[]\n"
+                            "    %4 = input \"same\" : i32[2,N]\n"
+                            "    %5 = reduce %1 {kind = sum, axes = [0]} : f32[]\n"
+                            "    %6 = loop %2, %3 {sequences = 0, carries = 2, condition = true} do {\n"
+                            "      %0 = input \"iteration\" : i64[]\n"
+                            "      %1 = input \"while\" : bool[]\n"
+                            "      %2 = input \"y\" : f32[]\n"
+                            "      %3 = not %1 : bool[]\n"
+                            "      guard %1 \"the loop\"\n"
+                            "      return \"while\" %3, \"y\" %2\n"
+                            "    } : (bool[], f32[])\n"
+                            "    %7 = get %6 {member = 1} : f32[]\n"
+                            "    %8 = add %5, %7 : f32[]\n"
+                            "    return \"yield\" %4, \"while\" %2, \"s\" %8\n"
+                            "  } : (i32[B,2,N], bool[], f32[])\n"
                             "  guard %91 \"the loss\"\n"
                             "  return \"out\" %55, \"weight\" %83 -> \"l1.weight\", \"count\" %3 -> \"count\"\n"
                             "}\n";
@@ -300,6 +320,16 @@ static void verifier(void **state)
     { FRESH; n[86]->attr.callee = f; BROKEN("@every"); }
     { FRESH; m->params.at[1]->path = "tied"; BROKEN("path \"tied\" twice"); }
     { FRESH; m->funcs.at[1]->name = "half"; BROKEN("a function of this name"); }
+    { FRESH; (void)f; n[96]->attr.loop.length = NULL; BROKEN("without a length there is nothing to slice"); }
+    { FRESH; (void)f; n[96]->attr.loop.condition = false; n[96]->attr.loop.carries = 4; BROKEN("1 sequences and 4 carries of 4 operands"); }
+#define BODY FRESH; Func *b = n[96]->attr.loop.body; (void)f
+    { BODY; b->outer = m->funcs.at[0]; BROKEN("@every: %96 = loop: its body belongs to another function"); }
+    { BODY; b->results.at[2].node = b->body.nodes.at[1]; BROKEN("carry 1 is f32[] before and f32[784] after an iteration"); }
+    { BODY; b->results.at[0].param = m->params.at[0]; BROKEN("result 0 of its body aliases a param"); }
+    { BODY; b->args.at[3].role = ARG_STEP; BROKEN("argument 3 of its body is no plain value"); }
+    { BODY; b->body.nodes.at[8]->arg[0] = n[0]; BROKEN("%96 = loop: %8 = add: operand 0 does not stand above"); }
+    { BODY; b->body.nodes.at[6]->attr.loop.body->nodes_made = 0; BROKEN("%6 = loop: has counted 0 nodes of 4"); }
+    { BODY; b->dims.n--; BROKEN("its body has symbols"); }
     { FRESH; (void)f; n[15]->attr.dim = dim_sym(w->m, f, "B"); BROKEN("another module's"); }
 }
 
@@ -353,6 +383,17 @@ static void reader(void **state)
     refused(w, "guard %0 \"x\"", "a guard must be bool[]");
     refused(w, "guard %1 \"x\"", "no value %1 above");
     refused(w, "%1 = const true : bool[] guard %1", "expected a string");
+    refused(w, "%1 = loop %0 {length = B, sequences = 1, carries = 0} : ()", "expected 'do', found :");
+    refused(w, "%1 = loop %0 {length = B, sequences = 1, carries = 0} do { return } : ()", "the body takes the iteration's number and 1 values, not 0");
+    refused(w, "%1 = loop %0 {length = 4, sequences = 1, carries = 0} do { %0 = input \"i\" : i64[] %1 = input \"x\" : f32[4] return } : ()",
+            "sequence 0 is f32[B,4], of 4 iterations");
+    refused(w, "%1 = loop {sequences = 0, carries = 0} do { %0 = input \"i\" : i64[] return } : ()", "needs a length or a condition");
+    refused(w, "%1 = loop {length = B, sequences = 0, carries = 0} do { %0 = input \"i\" index 4 : i64[] return } : ()", "expected ':', found index");
+    refused(w, "%1 = loop {length = B, sequences = 0, carries = 0} do { %0 = seed \"seed\" : i64[] return } : ()", "no operator seed");
+    Str loops = {.arena = &w->arena};
+    str_add(&loops, "%1 = ");
+    for (int i = 0; i < 40; i++) str_add(&loops, "loop {length = B, sequences = 0, carries = 0} do { %0 = input \"i\" : i64[] %1 = ");
+    refused(w, loops.at, "over 32 loops in loops");
     refused(w, "%1 = call %0 {callee = @f} : f32[B,4]", "no function f above");
     refused(w, "%1 = call %0 {callee = @g} : f32[B,4]", "no function g above");
     refused(w, "%1 = param \"q\" : f32[4]", "no param or state \"q\"");
