@@ -72,12 +72,10 @@ static void step_in(Check *c, Loop *l)
 
 /* ---- what the body sees of the function around ------------------------------------------------------------ */
 
-static bool is_scalar_const(const Node *n) { return n->op == OP_const && !n->type->rank; }
-
-/* Cheaper made again than handed in. */
+/* Cheaper made again than handed in. Floats are handed in: a gradient may be taken by them. */
 static bool is_cheap(const Node *n)
 {
-    return is_scalar_const(n) || n->op == OP_dim || n->op == OP_iota || (n->op == OP_broadcast && is_scalar_const(n->arg[0]));
+    return n->op == OP_dim || n->op == OP_iota || (n->op == OP_const && !n->type->rank && !dtype_is_float(n->type->dtype));
 }
 
 /* A node of the function around, in the body. */
@@ -87,8 +85,7 @@ static Node *capture(Check *c, Node *outer)
     Node *n = map_get(l->captured, &outer, sizeof outer);
     if (n || !step(c, 1, outer->span)) return n;
     if (is_cheap(outer)) {
-        Node *x = outer->nargs ? capture(c, outer->arg[0]) : NULL;
-        n = ir_node(c->func, outer->op, outer->nargs, &x, &outer->attr, outer->type, outer->span);
+        n = ir_node(c->func, outer->op, 0, NULL, &outer->attr, outer->type, outer->span);
     } else {
         n = func_arg(c->func, ARG_INPUT, arena_printf(c->a, "same%u", l->same.n), outer->type, NULL, outer->span);
         if (n) {

@@ -99,7 +99,7 @@ static void copy_forward(Reversed *r)
 static Node *add_product(Reversed *r, Node *s, Node *value, Node *d)
 {
     Grad *g = &r->in;
-    Node *p = g_binary(g, OP_mul, value, g_unary(g, OP_stop, d));
+    Node *p = g_binary(g, OP_mul, value, d);
     if (p && p->type->rank) p = ir_reduce(r->body, RED_sum, p, (uint32_t)((UINT64_C(1) << p->type->rank) - 1), g->y->span);
     if (!s || !p) return p;
     if (s->type != p->type) s = ir_cast(r->body, s, DT_f64, g->y->span), p = ir_cast(r->body, p, DT_f64, g->y->span);
