@@ -566,7 +566,27 @@ def curves():
     return f
 
 
-FAMILIES = {make.__name__: make for make in (activations, layers, attention, losses, metrics, optimizers, schedules, curves)}
+# ---- recurrent --------------------------------------------------------------------------------------------
+
+def recurrent():
+    f = Family()
+    for kind, make in (("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)):
+        for both in False, True:
+            net = f.random_params(kind + ("2" if both else ""), make(3, 4, bidirectional=both))
+            x, d = randn(5, 2, 3).requires_grad_(), randn(5, 2, 8 if both else 4)
+            given = [] if both and kind != "lstm" else [randn(*([2] if both else [1]), 2, 4).requires_grad_() for _ in range(1 + (kind == "lstm"))]
+            y, last = net(x, None if not given else tuple(given) if kind == "lstm" else given[0])
+            last = list(last) if kind == "lstm" else [last]
+            grads = torch.autograd.grad((y * d).sum() + sum((r * r).sum() for r in last), [x] + given + list(net.parameters()))
+            n = 1 + len(given)
+            flat = lambda gs: torch.cat([g.reshape(-1) for g in gs])
+            one = lambda t: t if both else t[0]
+            f.case(kind + ("_both" if both else ""), {"x": x, "d": d, **{a: one(t) for a, t in zip("hc", given)}},
+                   {"y": y, **{a: one(t) for a, t in zip(("last", "cell"), last)}, "dx": flat(grads[:n]), "dp": flat(grads[n:])})
+    return f
+
+
+FAMILIES = {make.__name__: make for make in (activations, layers, attention, losses, metrics, optimizers, schedules, curves, recurrent)}
 for number, name in enumerate(FAMILIES):
     if len(sys.argv) == 1 or name in sys.argv[1:]:
         rng.seed(number)
