@@ -2,7 +2,8 @@
  *
  *   module    names and paths are unique; shapes of params are numbers
  *   function  symbols are its own; arguments and their nodes point at each other, in one order; results alias a param
- *             at most once, with its type; guards are bool[]. The same for bodies of loops, in which nothing aliases
+ *             at most once, with its type; guards are bool[]. The same for bodies of loops, in which nothing aliases and names
+ *             are for readers
  *   node      its place is its id; operands stand above it; its type is what the operator's rule gives; every symbol in
  *             its type and attribute is one of the function's
  */
@@ -147,7 +148,7 @@ static bool check_args(Check *c)
         if (!is_tensor(n->type)) return fail(c, "argument %u is a tuple", i);
         if (!a->name) return fail(c, "argument %u has no name", i);
         const char *name = arena_printf(c->arena, "%c%s", a->role == ARG_PARAM ? 'p' : 'i', a->name);
-        if (map_get(names, name, strlen(name))) return fail(c, "argument %s twice", a->name);
+        if (!f->outer && map_get(names, name, strlen(name))) return fail(c, "argument %s twice", a->name);
         map_set(names, name, strlen(name), (void *)a);
         if ((a->role == ARG_PARAM) != (a->param != NULL))
             return fail(c, "argument %s: role and param disagree", a->name);
@@ -175,7 +176,7 @@ static bool check_results(Check *c)
         if (!is_tensor(n->type)) return fail(c, "result %u is a tuple", i);
         if (!r->name) return fail(c, "result %u has no name", i);
         const char *name = arena_printf(c->arena, "%c%s", r->param ? 'p' : 'o', r->name);
-        if (map_get(names, name, strlen(name))) return fail(c, "result %s twice", r->name);
+        if (!f->outer && map_get(names, name, strlen(name))) return fail(c, "result %s twice", r->name);
         map_set(names, name, strlen(name), (void *)r);
         if (!r->param) continue;
         if (r->param->index >= c->m->params.n || c->m->params.at[r->param->index] != r->param)

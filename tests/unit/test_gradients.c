@@ -125,7 +125,22 @@ static void check(const Case *c, int order, const int64_t *dims, uint64_t seed)
 #define UNARY_POSITIVE(op) {#op, "  %0 = input \"x\" : f32[B,T]\n  %1 = " #op " %0 : f32[B,T]\n  return \"y\" %1\n", true, true}
 #define BINARY(op) {#op, "  %0 = input \"a\" : f32[B,T]\n  %1 = input \"b\" : f32[B,T]\n  %2 = " #op " %0, %1 : f32[B,T]\n  return \"y\" %2\n", true, true}
 
+/* A body with two carries, a yield, and what is the same; `more` ends the attribute. */
+#define LOOP(name, more, start, ran) \
+    {name, "  %0 = input \"x\" : f32[T,B]\n  %1 = input \"h\" : f32[B]\n  %2 = input \"w\" : f32[B,B]\n  %3 = input \"s\" : f32[]\n" \
+     "  %4 = const " start "\n" \
+     "  %5 = loop %0, %4, %1, %3, %2 {length = T, sequences = 1, carries = 3" more "} do {\n" \
+     "    %0 = input \"i\" : i64[]\n    %1 = input \"x\" : f32[B]\n    %2 = input \"first\" : " ran "[]\n    %3 = input \"h\" : f32[B]\n    %4 = input \"s\" : f32[]\n" \
+     "    %5 = input \"w\" : f32[B,B]\n    %6 = dot %3, %5 {contract = [0]x[0]} : f32[B]\n    %7 = mul %6, %1 : f32[B]\n    %8 = tanh %7 : f32[B]\n" \
+     "    %9 = reduce %8 {kind = sum, axes = [0]} : f32[]\n    %10 = add %4, %9 : f32[]\n    %11 = cast %0 : f32[]\n    %12 = mul %10, %11 : f32[]\n" \
+     "    %13 = const 1 : i64[]\n    %14 = lt %0, %13 : bool[]\n    %15 = cast %14 : " ran "[]\n" \
+     "    return \"y\" %12, \"first\" %15, \"h\" %8, \"s\" %10\n" \
+     "  } : (f32[T], " ran "[], f32[B], f32[])\n" \
+     "  %6 = get %5 {member = 0} : f32[T]\n  %7 = get %5 {member = 3} : f32[]\n  %8 = broadcast %7 {axes = []} : f32[T]\n  %9 = mul %6, %8 : f32[T]\n" \
+     "  return \"y\" %9\n", false, true}
+
 static const Case cases[] = {
+    LOOP("loop", "", "5 : i32[]", "i32"), LOOP("loop that ends early", ", condition = true", "true : bool[]", "bool"),
     UNARY(neg), UNARY(abs), UNARY(exp), UNARY(expm1), UNARY(sin), UNARY(cos), UNARY(tanh), UNARY(erf), UNARY(sigmoid),
     UNARY_POSITIVE(log), UNARY_POSITIVE(log1p), UNARY_POSITIVE(sqrt), UNARY_POSITIVE(rsqrt),
     BINARY(add), BINARY(sub), BINARY(mul), BINARY(div), BINARY(pow), BINARY(max), BINARY(min),
