@@ -272,6 +272,9 @@ static bool sequences(Check *c, const Expr *e, Sequence *s, Dim **length)
         const Bind *b = &e->loop.in[i];
         Span at = b->value->span;
         Dim *n = NULL;
+        for (uint32_t k = 0; k < i; k++)
+            if (e->loop.in[k].name == b->name && b->name != c->n_underscore)
+                return fail(c, DL_defined_twice, b->span, "`%s` goes over two sequences", b->name), false;
         if (is_range(c, b->value)) {
             if (!range_of(c, b->value, &s[i], &n)) return false;
         } else {
@@ -349,8 +352,10 @@ static bool carries_before(Check *c, Parts *p)
     p->carry = arena_array(c->a, Carry, e->loop.nwith + 1);
     for (uint32_t i = 0; i < e->loop.nwith; i++) {
         const Bind *b = &e->loop.with[i];
-        for (uint32_t k = 0; k < i; k++)
-            if (e->loop.with[k].name == b->name) return fail(c, DL_defined_twice, b->span, "`%s` is carried twice", b->name), false;
+        for (uint32_t k = 0; k < i + e->loop.nin; k++) {
+            const Bind *other = k < i ? &e->loop.with[k] : &e->loop.in[k - i];
+            if (other->name == b->name) return fail(c, DL_defined_twice, b->span, k < i ? "`%s` is carried twice" : "`%s` is both carried and gone over", b->name), false;
+        }
         Carry *k = &p->carry[i];
         *k = (Carry){.name = b->name, .span = b->span, .first = p->start.n, .before = read_now(c, eval(c, b->value), b->value->span, 0)};
         if (!flatten(c, &k->before, b->value->span, &p->start, 0)) return false;
