@@ -484,16 +484,16 @@ static void finish_body(Check *c, Parts *p, const Touched *place, uint32_t nplac
         if (live[l->same.at[i]->id]) TAKE(l->same.at[i], l->outer.at[i]);
 #undef TAKE
     memcpy(&f->args, &args, sizeof args);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < f->args.n; i++) f->args.at[i].node->attr.arg = i;
-    for (uint32_t i = 0; i < f->body.nodes.n; i++) {
-        Node *x = f->body.nodes.at[i];
-        bool is_arg = x->op == OP_arg && x->attr.arg < f->args.n && f->args.at[x->attr.arg].node == x;
-        if (live[x->id] ? x->op == OP_arg && !is_arg : !is_arg) continue;
-        f->body.nodes.at[kept++] = x;
+    Nodes nodes = {0};
+    for (uint32_t i = 0; i < f->args.n; i++) {
+        f->args.at[i].node->attr.arg = i;
+        vec_push(c->a, &nodes, f->args.at[i].node);
     }
-    for (uint32_t i = 0; i < kept; i++) f->body.nodes.at[i]->id = i;
-    f->body.nodes.n = f->nodes_made = kept;
+    for (uint32_t i = 0; i < f->body.nodes.n; i++)
+        if (live[f->body.nodes.at[i]->id] && f->body.nodes.at[i]->op != OP_arg) vec_push(c->a, &nodes, f->body.nodes.at[i]);
+    for (uint32_t i = 0; i < nodes.n; i++) nodes.at[i]->id = i;
+    memcpy(&f->body.nodes, &nodes, sizeof nodes);
+    f->nodes_made = nodes.n;
 }
 
 /* The loop's node, its value, and what the places have after it. */
