@@ -331,6 +331,7 @@ bool   nonnegative(Check *c, Type *t, Span at);         /* every dim; adds requi
 Node  *retype(Check *c, Node *n, Type *t, Span at);     /* the same value under dims required to be equal */
 bool   make_type(Check *c, DType t, uint32_t rank, Dim *const *dim, Span at, Type **out);
 Value  eval_type(Check *c, const TypeExpr *t);          /* as an expression */
+bool   is_module_tree(Check *c, Value v);         /* an instance, or a list of layers with an instance in it */
 /* Does v fit the declared type? Converts numbers; binds dims that come into being. what: "argument `x` of `f`". */
 bool   match_value(Check *c, const TypeExpr *t, Value *v, Rest *rest, bool result, Span at, const char *what);
 bool   declare_type(Check *c, const TypeExpr *t, Func *f, const char *what, Type **out);    /* of an export's parameter */

@@ -454,7 +454,7 @@ static bool is_layers(Check *c, Value v, int depth, bool *found)
     return true;
 }
 
-static bool is_module_tree(Check *c, Value v)
+bool is_module_tree(Check *c, Value v)
 {
     bool found = false;
     return is_layers(c, v, 0, &found) && (found || !v.list->n);

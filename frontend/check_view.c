@@ -93,8 +93,13 @@ Value seen_through(Check *c, const Instance *owner, Value member)
 /* m with one more view; NULL: reported. */
 static View *new_view(Check *c, Call *k, Value *m)
 {
-    View *v = view_of(c, k->arg[0].inst->view, NULL, k->span);
+    bool list = is_list(k->arg[0]);
+    View *v = view_of(c, list ? NULL : k->arg[0].inst->view, NULL, k->span);
     if (!v) return NULL;
+    if (list) {
+        *m = see(c, v, k->arg[0], NULL, 0);
+        return v;
+    }
     Instance *copy = arena_new(c->a, Instance);
     *copy = *k->arg[0].inst;
     copy->view = v;
@@ -104,8 +109,8 @@ static View *new_view(Check *c, Call *k, Value *m)
 
 static bool arg_instance(Check *c, Call *k)
 {
-    if (k->arg[0].kind == V_INSTANCE) return true;
-    bad_arg(c, k, 0, "an instance of a module");
+    if (k->arg[0].kind == V_INSTANCE || (is_list(k->arg[0]) && k->arg[0].list->n && is_module_tree(c, k->arg[0]))) return true;
+    bad_arg(c, k, 0, "an instance of a module, or a list of layers");
     return false;
 }
 
