@@ -31,7 +31,7 @@ def mutate(tokens, pool, rng):
             tokens[i], tokens[j] = tokens[j], tokens[i]
         elif how == 3:
             tokens[i] = tokens[i] + " " + rng.choice(pool)
-        elif how == 4 and tokens[i][0].isdigit():
+        elif how == 4 and tokens[i][:1].isdigit():
             tokens[i] = rng.choice(("0", "1", "2", "3", "7", "1000000", "9223372036854775807", "0.5", "1e300"))
         else:
             tokens[i] = rng.choice(pool)
